@@ -1,0 +1,34 @@
+"""Every bound on received data, each with its reason. Nothing is parsed before it is measured."""
+
+TOKEN_BYTES = 256 * 1024
+"""A presented credential. The largest published example has 1.3 kB; a portrait needs some tens of kB."""
+
+CBOR_DEPTH = 24
+"""Nesting that the decoder follows at all: claims may have 16 levels, envelopes and headers stand around them."""
+
+CLAIM_DEPTH = 16
+"""Levels of array, map and tag in claims (SD-CWT-08 §5: deeper MAY be rejected)."""
+
+CLAIM_KEY_BYTES = 255
+"""Length of a text claim key in UTF-8 (SD-CWT-08 §5)."""
+
+DISCLOSURES = 1024
+"""Disclosures in one token; ten times the largest credential seen in the field."""
+
+DECOYS = 256
+"""Decoys that one map or array may ask for."""
+
+JSON_BYTES = 256 * 1024
+"""A JSON document from a peer."""
+
+JSON_DEPTH = 24
+"""Nesting of such a document; Python's own parser recurses."""
+
+JWT_BYTES = 256 * 1024
+"""A compact JWS or JWE as it arrives."""
+
+JOSE_HEADER_BYTES = 16 * 1024
+"""A protected JOSE header, decoded: room for an x5c chain of four."""
+
+INFLATED_BYTES = 256 * 1024
+"""What a compressed JWE may grow to (deflate reaches 1000:1)."""
