@@ -32,3 +32,7 @@ JOSE_HEADER_BYTES = 16 * 1024
 
 INFLATED_BYTES = 256 * 1024
 """What a compressed JWE may grow to (deflate reaches 1000:1)."""
+
+JSON_INTEGER_DIGITS = 20
+"""Digits of a JSON integer: all that 64 bits and CBOR's integer types can hold (2^64 has 20). Python reads a
+longer one in quadratic time, or refuses by a limit that belongs to the whole process."""

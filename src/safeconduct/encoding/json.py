@@ -1,0 +1,154 @@
+"""JSON (RFC 8259) as peers must write it: strict, measured before it is parsed, one meaning for each text.
+
+What RFC 8259 leaves to the reader (duplicate members, huge numbers, lone surrogates) is where two readers
+of one signed text can differ; all of it is refused here, in the spirit of RFC 7493 (I-JSON).
+"""
+
+import json
+import math
+import re
+from array import array
+from itertools import accumulate
+from typing import Any, NoReturn
+
+from safeconduct import limits
+from safeconduct.errors import Malformed
+
+_RULE = "RFC 8259"
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")  # +1 and -1 as signed bytes
+
+
+def loads(
+    data: bytes | str, *, max_bytes: int = limits.JSON_BYTES, max_depth: int = limits.JSON_DEPTH
+) -> Any:
+    """Returns the value of a JSON text.
+
+    data: the whole text, UTF-8 without byte order mark if bytes.
+    max_bytes: longest text in UTF-8 bytes.
+    max_depth: most arrays and objects that may stand within each other.
+
+    Raises Malformed: "json_malformed" (not JSON, not UTF-8, NaN or Infinity, a number too large, a lone
+    surrogate), "json_duplicate_member", "json_too_large", "json_too_deep".
+    """
+    raw, text = _both_forms(data, max_bytes)
+    if _depth(raw, max_depth) > max_depth:
+        raise Malformed("json_too_deep", "JSON is nested deeper than allowed here.")
+    try:
+        value = _DECODER.decode(text)
+    except ValueError as error:
+        raise _malformed("Text is not JSON.") from error
+    if _SURROGATE_ESCAPE.search(text):
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def loads_object(
+    data: bytes | str, *, max_bytes: int = limits.JSON_BYTES, max_depth: int = limits.JSON_DEPTH
+) -> dict[str, Any]:
+    """As `loads`, for a text that must hold an object; else raises Malformed "json_not_object" as well."""
+    value = loads(data, max_bytes=max_bytes, max_depth=max_depth)
+    if not isinstance(value, dict):
+        raise Malformed("json_not_object", "JSON holds another value than an object.", rule=_RULE)
+    return value
+
+
+def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
+    """Returns `value` as compact UTF-8 JSON; equal values in equal order give equal bytes.
+
+    value: dicts with text keys, lists, tuples, text, numbers, booleans and None.
+    sort_keys: orders the members of each object by code point, instead of as they stand.
+
+    Raises ValueError for NaN, infinities and lone surrogates, TypeError for keys and values of other types.
+    """
+    _require_text_keys(value)
+    encoder = _SORTING_ENCODER if sort_keys else _ENCODER
+    return encoder.encode(value).encode("utf-8")
+
+
+def _both_forms(data: bytes | str, max_bytes: int) -> tuple[bytes, str]:
+    if len(data) > max_bytes:
+        raise _too_large()
+    try:
+        if isinstance(data, str):
+            raw, text = data.encode("utf-8"), data
+        else:
+            raw, text = data, data.decode("utf-8")
+    except UnicodeError as error:
+        raise _malformed("JSON text is not UTF-8.") from error
+    if len(raw) > max_bytes:
+        raise _too_large()
+    return raw, text
+
+
+def _depth(raw: bytes, enough: int) -> int:
+    """Most brackets open at once outside of strings; a bound at or below `enough` will do."""
+    openers = raw.count(b"[") + raw.count(b"{")
+    if openers <= enough:
+        return openers
+    brackets = _STRING.sub(b"", raw).translate(_STEPS, _NOT_BRACKETS)
+    return max(accumulate(array("b", brackets), initial=0))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Malformed("json_duplicate_member", "A JSON object names a member twice.", rule="RFC 8259 §4")
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) - (digits[0] == "-") > limits.JSON_INTEGER_DIGITS:
+        raise _malformed("JSON holds an integer with too many digits.")
+    return int(digits)
+
+
+def _float(literal: str) -> float:
+    number = float(literal)
+    if math.isinf(number):
+        raise _malformed("JSON holds a number beyond the range of a double.")
+    return number
+
+
+def _constant(_name: str) -> NoReturn:
+    raise _malformed("JSON has no NaN and no Infinity.")
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    try:
+        _ENCODER.encode(value).encode("utf-8")
+    except UnicodeError as error:
+        raise _malformed("JSON text escapes half of a surrogate pair.") from error
+
+
+def _require_text_keys(value: Any) -> None:
+    """json would turn 1, True and None into text, and {1: …, "1": …} into a duplicate member."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if not isinstance(key, str):
+                raise TypeError("JSON member names are text")
+            if isinstance(member, (dict, list, tuple)):
+                _require_text_keys(member)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            if isinstance(item, (dict, list, tuple)):
+                _require_text_keys(item)
+
+
+def _malformed(reason: str) -> Malformed:
+    return Malformed("json_malformed", reason, rule=_RULE)
+
+
+def _too_large() -> Malformed:
+    return Malformed("json_too_large", "JSON text is longer than allowed here.")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_SORTING_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+)
