@@ -1,0 +1,95 @@
+"""Base64url has exactly one text for each byte string."""
+
+import pytest
+
+from safeconduct.encoding import b64
+from safeconduct.errors import Malformed
+
+# RFC 4648 §10, without padding, and the header of RFC 7515 A.3.
+KNOWN = [
+    (b"", ""),
+    (b"f", "Zg"),
+    (b"fo", "Zm8"),
+    (b"foo", "Zm9v"),
+    (b"foob", "Zm9vYg"),
+    (b"fooba", "Zm9vYmE"),
+    (b"foobar", "Zm9vYmFy"),
+    (b"\xfb\xff\xbf", "-_-_"),
+    (b'{"alg":"ES256"}', "eyJhbGciOiJFUzI1NiJ9"),
+]
+
+
+@pytest.mark.parametrize(("data", "text"), KNOWN)
+def test_published_pairs_go_both_ways(data: bytes, text: str) -> None:
+    assert b64.encode(data) == text
+    assert b64.decode(text) == data
+    assert b64.decode(text.encode()) == data
+
+
+def test_every_length_comes_back() -> None:
+    for length in range(70):
+        data = bytes(range(256))[-length:] if length else b""
+        assert b64.decode(b64.encode(data)) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zg==",
+        "Zg=",
+        "Zm8=",
+        "Zm9v====",
+        "=",
+        "====",
+        "A",
+        "AAAAA",
+        "+_-_",
+        "-/-_",
+        "Zm 9v",
+        "Zm9v\n",
+        " Zm9v",
+        "Zm9v\r\n",
+        "Zm\x009v",
+        "Zm9v.Zm9v",
+        "Zm9v!",
+        "Zm9é",
+        "Zm9\ud800",
+        "\uff21\uff21\uff21\uff21",
+    ],
+)
+def test_foreign_characters_and_padding_are_refused(text: str) -> None:
+    with pytest.raises(Malformed) as error:
+        b64.decode(text)
+    assert error.value.code == "base64url_malformed"
+
+
+@pytest.mark.parametrize("text", ["Zh", "Z_", "Zm9", "Zm_", "AB", "AAB"])
+def test_stray_trailing_bits_are_refused(text: str) -> None:
+    with pytest.raises(Malformed) as error:
+        b64.decode(text)
+    assert error.value.code == "base64url_malformed"
+
+
+def test_no_two_short_texts_mean_the_same_bytes() -> None:
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    accepted = []
+    for text in (first + second for first in alphabet for second in alphabet):
+        try:
+            accepted.append(b64.decode(text))
+        except Malformed:
+            continue
+    assert len(accepted) == len(set(accepted)) == 256
+
+
+@pytest.mark.parametrize("text", ["Zm9v", b"Zm9v"])
+def test_the_bound_counts_decoded_bytes(text: str | bytes) -> None:
+    assert b64.decode(text, max_bytes=3) == b"foo"
+    with pytest.raises(Malformed) as error:
+        b64.decode(text, max_bytes=2)
+    assert error.value.code == "base64url_too_large"
+
+
+def test_bytes_outside_ascii_are_refused() -> None:
+    with pytest.raises(Malformed) as error:
+        b64.decode(b"Zm9\xff")
+    assert error.value.code == "base64url_malformed"
