@@ -1,0 +1,249 @@
+"""Strict, deterministic CBOR (RFC 8949) that accepts one spelling of every value.
+
+`loads` refuses trailing bytes, duplicate map keys, indefinite lengths, heads that are not the shortest,
+reserved simple values, invalid UTF-8, and anything deeper or longer than asked for. Floats of any width
+pass: they are received bytes like all others and are hashed as such. Tags are never interpreted: each stays
+a `Tag`.
+
+`dumps` writes the core deterministic encoding (RFC 8949 §4.2.1): shortest heads and floats, map entries
+in bytewise order of their encoded keys.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import cbor2
+from cbor2 import CBORSimpleValue as Simple
+from cbor2 import CBORTag as Tag
+from cbor2 import undefined
+
+from safeconduct import limits
+from safeconduct.errors import Malformed
+
+__all__ = ["Encoded", "Simple", "Tag", "byte_string_head", "dumps", "item_end", "loads", "undefined"]
+
+_RULE = "RFC 8949 §4.2.1"
+
+
+class Encoded:
+    """One CBOR item that is already encoded; `dumps` copies its bytes as they are."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+def loads(data: bytes, *, max_depth: int = limits.CBOR_DEPTH, max_bytes: int = limits.TOKEN_BYTES) -> Any:
+    """Decode exactly one CBOR item.
+
+    data: the item, the whole item and nothing behind it; at most `max_bytes`.
+    max_depth: containers and tags that may stand within one another.
+    Returns int, str, bytes, float, bool, None, `undefined`, list, dict, `Tag` or `Simple`.
+    Raises Malformed: cbor_too_large, cbor_malformed, cbor_not_preferred, cbor_trailing_bytes.
+    Source: RFC 8949 §3, §4.2.1, §5.6.
+    """
+    if len(data) > max_bytes:
+        raise Malformed("cbor_too_large", f"The CBOR item is longer than {max_bytes} bytes.")
+    try:
+        value = cbor2.loads(
+            data,
+            semantic_decoders=_OPAQUE_TAGS,
+            tag_hook=_keep_tag,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            max_depth=max_depth,
+        )
+    except (cbor2.CBORError, TypeError, ValueError, OverflowError, RecursionError, MemoryError):
+        raise Malformed("cbor_malformed", "The bytes are not strict CBOR.", rule=_RULE) from None
+    if item_end(data) != len(data):
+        raise Malformed("cbor_trailing_bytes", "Bytes follow the CBOR item.", rule=_RULE)
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Encode deterministically (RFC 8949 §4.2.1).
+
+    value: what `loads` returns, `Encoded`, tuples and other mappings; integers of 64 bits and a sign.
+    Raises TypeError for another type, ValueError for an integer that needs a bignum.
+    """
+    encode: Callable[[Any], bytes] | None = _ENCODERS.get(type(value))
+    if encode is not None:
+        return encode(value)
+    if isinstance(value, Mapping):
+        return _encode_map(value)
+    raise TypeError(f"{type(value).__name__} has no CBOR encoding here")
+
+
+def byte_string_head(length: int) -> bytes:
+    """Return the shortest head of a byte string of `length` bytes."""
+    return _head(0x40, length)
+
+
+def item_end(data: bytes, start: int = 0) -> int:
+    """Return the offset behind the well-formed item that begins at `start`; every head must be the shortest.
+
+    One flat pass over the heads: `pending` counts the items still to come, strings are skipped whole.
+    Raises Malformed: cbor_malformed, cbor_not_preferred.
+    """
+    offset, pending = start, 1
+    try:
+        while pending:
+            initial = data[offset]
+            size = _SIZE[initial]
+            if size:
+                offset += size
+                pending += _ADDED[initial]
+            else:
+                major, argument, offset = _long_head(data, offset)
+                pending += _PER_ARGUMENT[major] * argument - (major != 6)
+                if major in (2, 3):
+                    offset += argument
+    except IndexError:
+        offset = len(data) + 1
+    if offset > len(data):
+        raise Malformed("cbor_malformed", "The CBOR item is cut short.", rule="RFC 8949 §3")
+    return offset
+
+
+def _long_head(data: bytes, start: int) -> tuple[int, int, int]:
+    major, info = data[start] >> 5, data[start] & 0x1F
+    if info > 27:
+        raise Malformed("cbor_not_preferred", "Indefinite lengths are not allowed.", rule=_RULE)
+    width = 1 << (info - 24)
+    end = start + 1 + width
+    argument = int.from_bytes(data[start + 1 : end], "big")
+    if major == 7:
+        if width == 1 and argument < 32:
+            raise Malformed("cbor_malformed", "The simple value is reserved.", rule="RFC 8949 §3.3")
+    elif argument < _LEAST_ARGUMENT[width]:
+        raise Malformed("cbor_not_preferred", "A CBOR head is not the shortest.", rule=_RULE)
+    return major, argument, end
+
+
+_LEAST_ARGUMENT = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
+# Items inside, by major type and argument; a tag's argument is its number, and its one item replaces it.
+_PER_ARGUMENT = (0, 0, 0, 0, 1, 2, 0, 0)
+# By first byte: how far the next head is (0: this head is longer than a byte), and the change of `pending`.
+_SIZE = [0 if byte & 0x1F > 23 else 1 + (byte & 0x1F if byte >> 5 in (2, 3) else 0) for byte in range(256)]
+_ADDED = [_PER_ARGUMENT[byte >> 5] * (byte & 0x1F) - (byte >> 5 != 6) for byte in range(256)]
+
+
+def _head(major: int, argument: int) -> bytes:
+    if argument < 24:
+        return bytes((major | argument,))
+    if argument < 1 << 8:
+        return bytes((major | 24, argument))
+    if argument < 1 << 16:
+        return struct.pack(">BH", major | 25, argument)
+    if argument < 1 << 32:
+        return struct.pack(">BI", major | 26, argument)
+    if argument < 1 << 64:
+        return struct.pack(">BQ", major | 27, argument)
+    raise ValueError("an integer of more than 64 bits has no CBOR head")
+
+
+def _encode_int(value: int) -> bytes:
+    return _head(0x00, value) if value >= 0 else _head(0x20, -1 - value)
+
+
+def _encode_bytes(value: bytes) -> bytes:
+    return _head(0x40, len(value)) + value
+
+
+def _encode_text(value: str) -> bytes:
+    data = value.encode()
+    return _head(0x60, len(data)) + data
+
+
+def _encode_array(value: list[Any] | tuple[Any, ...]) -> bytes:
+    return _head(0x80, len(value)) + b"".join(map(dumps, value))
+
+
+def _encode_map(value: Mapping[Any, Any]) -> bytes:
+    entries = sorted((dumps(key), dumps(item)) for key, item in value.items())
+    return _head(0xA0, len(entries)) + b"".join(key + item for key, item in entries)
+
+
+def _encode_float(value: float) -> bytes:
+    if value != value:
+        return b"\xf9\x7e\x00"
+    for head, form in ((b"\xf9", ">e"), (b"\xfa", ">f")):
+        try:
+            packed = struct.pack(form, value)
+        except OverflowError:
+            continue
+        if struct.unpack(form, packed)[0] == value:
+            return head + packed
+    return b"\xfb" + struct.pack(">d", value)
+
+
+def _encode_simple(value: Simple) -> bytes:
+    return bytes((0xE0 | value.value,)) if value.value < 24 else bytes((0xF8, value.value))
+
+
+_ENCODERS: dict[type, Any] = {
+    int: _encode_int,
+    bytes: _encode_bytes,
+    str: _encode_text,
+    bool: lambda value: b"\xf5" if value else b"\xf4",
+    type(None): lambda _: b"\xf6",
+    type(undefined): lambda _: b"\xf7",
+    float: _encode_float,
+    list: _encode_array,
+    tuple: _encode_array,
+    dict: _encode_map,
+    Tag: lambda value: _head(0xC0, value.tag) + dumps(value.value),
+    Simple: _encode_simple,
+    Encoded: lambda value: value.data,
+}
+
+
+def _thaw(value: Any) -> Any:
+    """Give the frozen containers that cbor2 builds inside tags their ordinary types."""
+    if isinstance(value, tuple):
+        return [_thaw(item) for item in value]
+    if isinstance(value, cbor2.frozendict):
+        return {key: _thaw(item) for key, item in value.items()}
+    return value
+
+
+def _keep_tag(tag: Tag, immutable: bool) -> Tag:
+    return tag if immutable else Tag(tag.tag, _thaw(tag.value))
+
+
+def _opaque(number: int) -> Any:
+    def keep(value: Any, immutable: bool) -> Tag:
+        return _keep_tag(Tag(number, value), immutable)
+
+    return keep
+
+
+# The tags that cbor2 would turn into dates, big numbers, shared references and the like.
+_INTERPRETED = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    25,
+    28,
+    29,
+    30,
+    35,
+    36,
+    37,
+    52,
+    54,
+    100,
+    256,
+    258,
+    260,
+    261,
+    1004,
+    43000,
+    55799,
+)
+_OPAQUE_TAGS = {number: _opaque(number) for number in _INTERPRETED}
