@@ -36,3 +36,18 @@ INFLATED_BYTES = 256 * 1024
 JSON_INTEGER_DIGITS = 20
 """Digits of a JSON integer: all that 64 bits and CBOR's integer types can hold (2^64 has 20). Python reads a
 longer one in quadratic time, or refuses by a limit that belongs to the whole process."""
+
+HTTP_BODY_BYTES = 512 * 1024
+"""The body of a request to a service: a credential as JSON or base64url, and its envelope."""
+
+HTTP_HEADER_BYTES = 16 * 1024
+"""All header fields of a request together: an access token and a DPoP proof have some 2 kB."""
+
+HTTP_TARGET_BYTES = 4 * 1024
+"""Path and query of a request: no endpoint carries more than an identifier there."""
+
+HTTP_BODY_SECONDS = 10
+"""Time for a request's body to arrive; a slower sender only holds a connection open."""
+
+FETCH_BYTES = 1024 * 1024
+"""What a fetched document may have unless the caller says less: issuer metadata with many displays."""

@@ -1,0 +1,349 @@
+"""What an operator may choose: `safeconduct.toml` and `SAFECONDUCT_…` variables, as frozen structs.
+
+The file has one table a section; the variable `SAFECONDUCT_ISSUER__PORT` is `port` of `[issuer]` and wins over
+the file. Everything is checked before anything starts, and all faults are reported at once. The defaults run
+every service on SQLite and on this machine alone. Relative paths start at the working directory.
+"""
+
+import hmac
+import ipaddress
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[int, Meta(ge=1, le=10 * 366 * 86400)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Bytes = Annotated[int, Meta(ge=1024, le=64 * 1024 * 1024)]
+Timeout = Annotated[float, Meta(gt=0, le=600)]
+
+SECRET_CHARACTERS = 16
+"""Shortest secret that is accepted; a generated one should have 32 or more."""
+
+_DATA = Path("safeconduct-data")
+
+
+class Secret:
+    """A text that no log, error or repr shows; `reveal` is the only way out."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def matches(self, candidate: str) -> bool:
+        """Whether the candidate is this secret, in constant time."""
+        return hmac.compare_digest(candidate.encode(), self._text.encode())
+
+
+class DatabaseUrl(str):
+    """A database URL whose repr hides the password."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        scheme, mark, rest = self.partition("://")
+        account, at, place = rest.rpartition("@")
+        user = account.partition(":")[0]
+        return repr(f"{scheme}{mark}{user}{':***' if ':' in account else ''}{at}{place}")
+
+
+class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[issuer]`: the credential issuer with its authorization server. Times in seconds."""
+
+    identifier: str = ""
+    host: str = "127.0.0.1"
+    port: Port = 8440
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8441
+    admin_token: Secret | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    database: DatabaseUrl = DatabaseUrl(f"sqlite:///{_DATA}/issuer.db")
+    signing_key: Path = _DATA / "issuer-key.pem"
+    configurations: Path | None = None
+    require_encryption: bool = True
+    encryption_epoch: Seconds = 86400
+    metadata_lifetime: Seconds = 300
+    nonce_lifetime: Seconds = 300
+    dpop_nonce_lifetime: Seconds = 300
+    dpop_proof_lifetime: Seconds = 60
+    clock_skew: Annotated[int, Meta(ge=0, le=600)] = 60
+    offer_lifetime: Seconds = 600
+    access_token_lifetime: Seconds = 300
+    credential_lifetime: Seconds = 365 * 86400
+    tx_code_attempts: Annotated[int, Meta(ge=1, le=20)] = 5
+    tx_code_length: Annotated[int, Meta(ge=4, le=32)] = 6
+    batch_size: Annotated[int, Meta(ge=1, le=100)] = 1
+    credentials_per_identifier: Count = 1
+
+    @property
+    def url(self) -> str:
+        """The Credential Issuer Identifier: as set, or the address it listens on."""
+        return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
+
+
+class WalletServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[wallet_server]`: forwards encrypted requests to the listed issuers, and to nobody else."""
+
+    identifier: str = ""
+    host: str = "127.0.0.1"
+    port: Port = 8450
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8451
+    admin_token: Secret | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    database: DatabaseUrl = DatabaseUrl(f"sqlite:///{_DATA}/wallet-server.db")
+    issuers: tuple[str, ...] = ()
+    request_bytes: Bytes = 256 * 1024
+    response_bytes: Bytes = 1024 * 1024
+    forward_timeout: Timeout = 10.0
+    record_lifetime: Seconds = 3600
+
+    @property
+    def url(self) -> str:
+        """The base URL wallets use: as set, or the address it listens on."""
+        return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
+
+
+class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[verifier]`: gives nonces and judges presentations made out to its identifier."""
+
+    identifier: str = ""
+    host: str = "127.0.0.1"
+    port: Port = 8460
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8461
+    admin_token: Secret | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    database: DatabaseUrl = DatabaseUrl(f"sqlite:///{_DATA}/verifier.db")
+    trust: Path | None = None
+    nonce_lifetime: Seconds = 300
+    clock_skew: Annotated[int, Meta(ge=0, le=600)] = 60
+    profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("ietf-08",)
+
+    @property
+    def url(self) -> str:
+        """The audience presentations must name: as set, or the address it listens on."""
+        return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
+
+
+class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[wallet]`: the holder's application."""
+
+    store: Path = _DATA / "wallet"
+    allow_loopback_http: bool = True
+    fetch_timeout: Timeout = 10.0
+    wallet_server: str = ""
+
+
+class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[telemetry]`: how much is logged. What may be logged at all is no setting."""
+
+    log_level: Literal["debug", "info", "warning", "error", "off"] = "info"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every section; each service gets its own only."""
+
+    issuer: IssuerSettings = IssuerSettings()
+    wallet_server: WalletServerSettings = WalletServerSettings()
+    verifier: VerifierSettings = VerifierSettings()
+    wallet: WalletSettings = WalletSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used. `problems` has one line for each fault; no line shows a value."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def load(path: Path | None = None, *, environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    path: the file; without it, the one that SAFECONDUCT_SETTINGS names, else `safeconduct.toml` here if there
+    is one, else none. environ: the process's environment; this is the only place that looks at it.
+    Raises SettingsError.
+    """
+    file = path or _file_named_by(environ)
+    tables = {} if file is None else _read(file)
+    problems = [f"{file}: {name}: no such section" for name in tables if name not in _SECTIONS]
+    variables = _variables(environ, problems)
+    sections: dict[str, Any] = {}
+    for name in _SECTIONS:
+        table = tables.get(name, {})
+        if not isinstance(table, dict):
+            problems.append(f"{file}: {name}: expected a section [{name}]")
+            table = {}
+        sections[name] = _section(name, table, variables.get(name, {}), source=str(file), problems=problems)
+    if not problems:
+        problems = _contradictions(sections)
+    if problems:
+        raise SettingsError(tuple(problems))
+    return Settings(**sections)
+
+
+_SECTIONS: dict[str, type[msgspec.Struct]] = typing.get_type_hints(Settings)
+_PREFIX = "SAFECONDUCT_"
+
+
+def _file_named_by(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get(f"{_PREFIX}SETTINGS", "")
+    if named:
+        return Path(named)
+    default = Path("safeconduct.toml")
+    return default if default.exists() else None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError((f"{file}: cannot be read ({error.strerror})",)) from None
+    except UnicodeDecodeError:
+        raise SettingsError((f"{file}: expected UTF-8 text",)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError((f"{file}: expected TOML: {error}",)) from None
+
+
+def _variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, dict[str, str]]:
+    """The variables with a section, by section and key; an empty one counts as not set."""
+    found: dict[str, dict[str, str]] = {}
+    for variable, text in environ.items():
+        section, mark, key = variable.removeprefix(_PREFIX).lower().partition("__")
+        if not variable.startswith(_PREFIX) or not mark or not text:
+            continue
+        if section not in _SECTIONS:
+            problems.append(f"{variable}: no section {section}")
+            continue
+        found.setdefault(section, {})[key] = text
+    return found
+
+
+def _section(
+    name: str, table: dict[str, Any], variables: dict[str, str], *, source: str, problems: list[str]
+) -> msgspec.Struct:
+    struct = _SECTIONS[name]
+    types = typing.get_type_hints(struct, include_extras=True)
+    problems += [f"{source}: {name}.{key}: no such setting" for key in table if key not in types]
+    problems += [f"{_variable(name, key)}: no such setting" for key in variables if key not in types]
+    values: dict[str, Any] = {}
+    for key, expected in types.items():
+        try:
+            if key in variables:
+                where = _variable(name, key)
+                values[key] = _from_text(variables[key], expected)
+            elif key in table:
+                where = f"{source}: {name}.{key}"
+                values[key] = msgspec.convert(table[key], expected, dec_hook=_special)
+        except msgspec.ValidationError as error:
+            problems.append(f"{where}: {_expectation(expected, error)}")
+    return struct(**values)
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{_PREFIX}{section}__{key}".upper()
+
+
+def _from_text(text: str, expected: Any) -> Any:
+    if "tuple" in str(expected):
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return msgspec.convert(parts, expected)
+    return msgspec.convert(text, expected, strict=False, dec_hook=_special)
+
+
+def _special(expected: type, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("Expected `str`")  # noqa: TRY004  msgspec turns a ValueError into its own error
+    if expected is Secret:
+        if len(value) < SECRET_CHARACTERS:
+            raise ValueError(f"Expected a secret of at least {SECRET_CHARACTERS} characters")
+        return Secret(value)
+    if expected is DatabaseUrl:
+        if not value.startswith(("sqlite://", "postgresql+psycopg://", "postgresql://")):
+            raise ValueError("Expected a URL that begins with sqlite:// or postgresql+psycopg://")
+        return DatabaseUrl(value)
+    return expected(value)
+
+
+def _expectation(expected: Any, error: msgspec.ValidationError) -> str:
+    """What should stand there, never what does."""
+    if typing.get_origin(expected) is Literal:
+        return f"expected one of {', '.join(typing.get_args(expected))}"
+    text = str(error).partition(", got")[0].partition(" - at")[0]
+    return text[:1].lower() + text[1:]
+
+
+def _contradictions(sections: Mapping[str, Any]) -> list[str]:
+    """What is wrong between settings that are each right."""
+    problems = []
+    for name in ("issuer", "wallet_server", "verifier"):
+        section = sections[name]
+        problems += [f"{name}.{fault}" for fault in _service_faults(section)]
+    for issuer in sections["wallet_server"].issuers:
+        problems += [f"wallet_server.issuers: {fault}" for fault in _url_faults(issuer)]
+    if sections["wallet"].wallet_server:
+        problems += [f"wallet.wallet_server: {f}" for f in _url_faults(sections["wallet"].wallet_server)]
+    return problems
+
+
+def _service_faults(section: Any) -> list[str]:
+    faults = []
+    if section.identifier:
+        faults += [f"identifier: {fault}" for fault in _url_faults(section.identifier)]
+    elif not is_loopback(section.host):
+        faults.append("identifier: expected one, because host is not this machine alone")
+    if (section.tls_certificate is None) != (section.tls_key is None):
+        faults.append("tls_certificate: expected together with tls_key")
+    if section.port and (section.host, section.port) == (section.admin_host, section.admin_port):
+        faults.append("admin_port: expected another port than port's, management listens apart")
+    return faults
+
+
+def _url_faults(url: str) -> list[str]:
+    """Why the URL cannot be an identifier (OpenID4VCI 1.0 §12.2.1); http is for loopback hosts only."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  raises when it is no number
+    except ValueError:
+        return ["expected a URL"]
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        return ["expected an https URL"]
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        return ["expected https (http serves this machine only)"]
+    if parts.query or parts.fragment or parts.username is not None or url.endswith(("/", "?", "#")):
+        return ["expected a URL without query, fragment, account and final slash"]
+    return []
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host name or address means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _own_url(host: str, port: int, certificate: Path | None) -> str:
+    scheme = "http" if certificate is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
