@@ -1,8 +1,8 @@
 """What an operator may choose: `safeconduct.toml` and `SAFECONDUCT_…` variables, as frozen structs.
 
-The file has one table a section; the variable `SAFECONDUCT_ISSUER__PORT` is `port` of `[issuer]` and wins over
-the file. Everything is checked before anything starts, and all faults are reported at once. The defaults run
-every service on SQLite and on this machine alone. Relative paths start at the working directory.
+The file has one table a section; the variable `SAFECONDUCT_ISSUER__PORT` is `port` of `[issuer]` and wins
+over the file. Everything is checked before anything starts, and all faults are reported at once. The defaults
+run every service on SQLite and on this machine alone. Relative paths start at the working directory.
 """
 
 import hmac
