@@ -29,13 +29,21 @@ install_with_uv() {
         "${extras[@]/#/--extra=}"
 }
 
+make_environment() {
+    if .venv/bin/python -m pip --version >/dev/null 2>&1; then
+        return
+    fi
+    if "$1" -c 'import ensurepip' 2>/dev/null; then
+        "$1" -m venv .venv
+    else
+        "$1" -m venv --without-pip .venv
+        .venv/bin/python scripts/bootstrap_pip.py
+    fi
+}
+
 install_with_pip() {
     echo "environment: installing the locked versions into .venv with pip"
-    if ! .venv/bin/python -m pip --version >/dev/null 2>&1 && ! "$1" -m venv .venv; then
-        rm -rf .venv
-        echo "environment: $1 cannot make virtual environments (Debian: apt-get install python3-venv)" >&2
-        return 1
-    fi
+    make_environment "$1"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
         --editable .
