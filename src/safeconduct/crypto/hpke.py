@@ -83,14 +83,17 @@ class SenderContext:
         self._sequence = sequence
 
     def seal(self, plaintext: bytes, aad: bytes = b"") -> bytes:
-        """Returns the next ciphertext, tag included (RFC 9180 §5.2); raises Rejected "hpke_sequence_exhausted"."""
+        """Returns the next ciphertext, tag included (RFC 9180 §5.2).
+
+        Raises Rejected "hpke_sequence_exhausted".
+        """
         nonce = self._secrets.nonce(self._sequence)
         ciphertext, tag = aead.seal(self._secrets.aead, self._secrets.key, nonce, plaintext, aad)
         self._sequence += 1
         return ciphertext + tag
 
     def export(self, context: bytes, length: int) -> bytes:
-        """Returns a secret of `length` (1 to 8160) bytes that the recipient can export too (RFC 9180 §5.3)."""
+        """Returns a secret of `length` (1 to 8160) bytes, which the recipient gets too (RFC 9180 §5.3)."""
         return self._secrets.export(context, length)
 
 
@@ -119,7 +122,7 @@ class RecipientContext:
         return plaintext
 
     def export(self, context: bytes, length: int) -> bytes:
-        """Returns a secret of `length` (1 to 8160) bytes that the sender can export too (RFC 9180 §5.3)."""
+        """Returns a secret of `length` (1 to 8160) bytes, which the sender gets too (RFC 9180 §5.3)."""
         return self._secrets.export(context, length)
 
 
