@@ -1,0 +1,113 @@
+"""A database as the services see it: `await database.run(function, …)` is one transaction.
+
+SQLite: one thread owns the one connection, and transactions run there one after the other; each takes the
+write lock at its start, so two processes are safe as well. PostgreSQL: transactions run at once in a few
+threads, at isolation level SERIALIZABLE, and again when they lost a race. So a function that reads, decides
+and writes is atomic on both, without being written twice.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from safeconduct.storage.engine import Backend, lost_a_race, open_backend, out_of_reach
+from safeconduct.storage.migrations import Branch, upgrade_engine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class StorageUnavailable(Exception):  # noqa: N818  named after the condition, as the errors of the core are
+    """The database is out of reach or too busy. Nothing was kept, unless it broke at the commit itself."""
+
+
+class Database:
+    """A migrated, open database. Made by `open`; closed by `close` or `async with`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._threads = ThreadPoolExecutor(backend.threads, thread_name_prefix="safeconduct-database")
+
+    @classmethod
+    async def open(cls, url: str, *, branch: Branch) -> "Database":
+        """Open the database of a URL and bring the branch's tables up to date.
+
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` (in memory),
+        `postgresql+psycopg://user@host/name`. Raises StorageUnavailable, MigrationError.
+        """
+        database = cls(open_backend(url))
+        try:
+            await database._in_thread(upgrade_engine, database._backend.engine, branch)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def run(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `fn(connection, *args, **kwargs)` as one transaction and return what it returns.
+
+        It is committed when fn returns and rolled back when fn raises; the error passes through. fn may run
+        more than once, so it does nothing but SQL and pure work. Raises StorageUnavailable.
+        """
+        return await self._in_thread(self._transaction, lambda connection: fn(connection, *args, **kwargs))
+
+    def run_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, for callers without an event loop; blocks."""
+        work = self._threads.submit(
+            _speaking_plainly, self._transaction, lambda connection: fn(connection, *args, **kwargs)
+        )
+        return work.result()
+
+    async def close(self) -> None:
+        """Finish the transactions under way and close all connections."""
+        await self._in_thread(self._backend.engine.dispose)
+        self._threads.shutdown()
+
+    async def __aenter__(self) -> "Database":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(_speaking_plainly, fn, *args, **kwargs))
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        for attempt in range(1, self._backend.attempts):
+            try:
+                return self._attempt(work)
+            except DBAPIError as error:
+                if not lost_a_race(error):
+                    raise
+            time.sleep(_pause(attempt))
+        return self._attempt(work)
+
+    def _attempt(self, work: Callable[[Connection], T]) -> T:
+        with self._backend.engine.begin() as connection:
+            return work(connection)
+
+
+def _speaking_plainly(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return fn(*args, **kwargs)
+    except (DBAPIError, PoolTimeout) as error:
+        if isinstance(error, PoolTimeout) or lost_a_race(error) or out_of_reach(error):
+            raise StorageUnavailable("The database is out of reach or too busy.") from error
+        raise
+
+
+def _pause(attempt: int) -> float:
+    """Seconds before the next attempt: random, so that two losers do not meet again."""
+    return random.uniform(0, min(0.002 * 2**attempt, 0.25))  # noqa: S311  spreads load, hides nothing

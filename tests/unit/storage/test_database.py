@@ -1,0 +1,340 @@
+"""One function is one transaction, whatever runs at once and on whichever database."""
+
+import asyncio
+import multiprocessing
+import sqlite3
+import stat
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from safeconduct.errors import Rejected
+from safeconduct.storage import Database, StorageUnavailable
+from safeconduct.storage.engine import open_backend
+from safeconduct.storage.migrations import (
+    ISSUER,
+    VERIFIER,
+    WALLET,
+    WALLET_SERVER,
+    Branch,
+    MigrationError,
+    differences,
+    upgrade,
+)
+
+EXAMPLE = Branch("example", Path(__file__).parent / "branch")
+
+metadata = sa.MetaData()
+counter = sa.Table(
+    "example_counter",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Integer, nullable=False),
+)
+note = sa.Table(
+    "example_note",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("counter", sa.String(64), sa.ForeignKey("example_counter.name"), nullable=False),
+    sa.Column("text", sa.LargeBinary, nullable=False),
+)
+
+
+def create(connection: sa.Connection, name: str) -> None:
+    connection.execute(counter.insert().values(name=name, value=0))
+
+
+def increment(connection: sa.Connection, name: str) -> int:
+    """Reads, decides, writes: loses updates unless transactions are really apart."""
+    value = read(connection, name) + 1
+    connection.execute(counter.update().where(counter.c.name == name).values(value=value))
+    return value
+
+
+def read(connection: sa.Connection, name: str) -> int:
+    return connection.execute(sa.select(counter.c.value).where(counter.c.name == name)).scalar_one()
+
+
+def increment_then_fail(connection: sa.Connection, name: str, error: Exception) -> None:
+    increment(connection, name)
+    raise error
+
+
+def with_database(url: str, work: Callable[[Database], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with await Database.open(url, branch=EXAMPLE) as database:
+            await work(database)
+
+    asyncio.run(main())
+
+
+def file_url(folder: Path) -> str:
+    return f"sqlite:///{folder}/example.db"
+
+
+async def fifty_increments(database: Database) -> None:
+    await database.run(create, "a")
+    values = await asyncio.gather(*(database.run(increment, "a") for _ in range(50)))
+    assert sorted(values) == list(range(1, 51))
+    assert await database.run(read, "a") == 50
+
+
+async def rolled_back(database: Database) -> None:
+    await database.run(create, "a")
+    with pytest.raises(Rejected) as error:
+        await database.run(increment_then_fail, "a", Rejected("spent", "It is spent."))
+    assert error.value.code == "spent"
+    with pytest.raises(ZeroDivisionError):
+        await database.run(increment_then_fail, "a", ZeroDivisionError())
+    assert await database.run(read, "a") == 0
+
+
+def test_fifty_increments_at_once_give_fifty_in_a_file(tmp_path: Path) -> None:
+    with_database(file_url(tmp_path), fifty_increments)
+
+
+def test_fifty_increments_at_once_give_fifty_in_memory() -> None:
+    with_database("sqlite://", fifty_increments)
+
+
+@pytest.mark.postgres
+def test_fifty_increments_at_once_give_fifty_on_postgres(postgres_url: str) -> None:
+    with_database(postgres_url, fifty_increments)
+
+
+def test_a_failing_transaction_is_rolled_back_and_its_error_passes(tmp_path: Path) -> None:
+    with_database(file_url(tmp_path), rolled_back)
+
+
+@pytest.mark.postgres
+def test_a_failing_transaction_is_rolled_back_on_postgres(postgres_url: str) -> None:
+    with_database(postgres_url, rolled_back)
+
+
+def test_sqlite_runs_every_transaction_in_one_thread(tmp_path: Path) -> None:
+    def thread(_connection: sa.Connection) -> int:
+        return threading.get_ident()
+
+    async def work(database: Database) -> None:
+        threads = set(await asyncio.gather(*(database.run(thread) for _ in range(20))))
+        assert len(threads) == 1
+        assert threads != {threading.get_ident()}
+        assert database.run_sync(thread) in threads
+
+    with_database(file_url(tmp_path), work)
+
+
+def test_no_thread_is_left_after_close(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with_database(file_url(tmp_path), fifty_increments)
+    assert threading.active_count() == before
+
+
+def _increment_alone(url: str, times: int) -> None:
+    async def work(database: Database) -> None:
+        for _ in range(times):
+            await database.run(increment, "a")
+
+    with_database(url, work)
+
+
+def _two_processes(url: str) -> None:
+    async def prepare(database: Database) -> None:
+        await database.run(create, "a")
+
+    async def check(database: Database) -> None:
+        assert await database.run(read, "a") == 60
+
+    with_database(url, prepare)
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_increment_alone, args=(url, 30)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    with_database(url, check)
+
+
+def test_two_processes_on_one_sqlite_file_lose_no_update(tmp_path: Path) -> None:
+    _two_processes(file_url(tmp_path))
+
+
+@pytest.mark.postgres
+def test_two_processes_on_postgres_lose_no_update(postgres_url: str) -> None:
+    _two_processes(postgres_url)
+
+
+def test_foreign_keys_are_enforced_on_sqlite() -> None:
+    def orphan(connection: sa.Connection) -> None:
+        connection.execute(note.insert().values(counter="nobody", text=b""))
+
+    async def work(database: Database) -> None:
+        with pytest.raises(sa.exc.IntegrityError):
+            await database.run(orphan)
+
+    with_database("sqlite://", work)
+
+
+def test_sqlite_is_set_up_to_forget_and_to_survive(tmp_path: Path) -> None:
+    def settings(connection: sa.Connection) -> list[object]:
+        names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+
+    async def work(database: Database) -> None:
+        assert await database.run(settings) == ["wal", 1, 1, 1, 5000]
+
+    with_database(file_url(tmp_path), work)
+
+
+def test_a_database_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    with_database(f"sqlite:///{tmp_path}/new/example.db", fifty_increments)
+    assert stat.S_IMODE((tmp_path / "new/example.db").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+def test_deleted_content_is_gone_from_the_file(tmp_path: Path) -> None:
+    marker = b"never to be found again" * 40
+
+    def delete(connection: sa.Connection) -> None:
+        connection.execute(note.delete())
+
+    def insert(connection: sa.Connection) -> None:
+        create(connection, "a")
+        connection.execute(note.insert().values(counter="a", text=marker))
+
+    async def work(database: Database) -> None:
+        await database.run(insert)
+        await database.run(delete)
+
+    with_database(file_url(tmp_path), work)
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert marker[:23] not in left
+
+
+def test_an_error_of_the_database_shows_no_parameters() -> None:
+    def twice(connection: sa.Connection) -> None:
+        create(connection, "confidential")
+        create(connection, "confidential")
+
+    async def work(database: Database) -> None:
+        with pytest.raises(sa.exc.IntegrityError) as error:
+            await database.run(twice)
+        assert "confidential" not in str(error.value)
+
+    with_database("sqlite://", work)
+
+
+def test_a_file_locked_for_long_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safeconduct.storage.engine.BUSY_SECONDS", 0.01)
+
+    async def work(database: Database) -> None:
+        await database.run(create, "a")
+        other = sqlite3.connect(tmp_path / "example.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable):
+            await database.run(increment, "a")
+        other.close()
+        assert await database.run(increment, "a") == 1
+
+    with_database(file_url(tmp_path), work)
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "example.db").write_bytes(b"something else" * 100)
+    with pytest.raises(StorageUnavailable):
+        with_database(file_url(tmp_path), fifty_increments)
+
+
+def test_a_server_that_does_not_answer_is_unavailable() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(StorageUnavailable):
+        with_database("postgresql+psycopg://postgres@127.0.0.1:1/none", fifty_increments)
+
+
+def test_a_wrong_statement_is_an_error_of_the_program() -> None:
+    def wrong(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SELECT * FROM no_such_table")
+
+    async def work(database: Database) -> None:
+        with pytest.raises(sa.exc.OperationalError):
+            await database.run(wrong)
+
+    with_database("sqlite://", work)
+
+
+def test_only_sqlite_and_postgresql_are_opened() -> None:
+    with pytest.raises(ValueError, match="Only sqlite and postgresql"):
+        open_backend("mysql://localhost/x")
+
+
+@pytest.mark.parametrize("branch", [ISSUER, WALLET_SERVER, VERIFIER, WALLET], ids=lambda branch: branch.name)
+def test_every_branch_migrates_an_empty_database_twice(branch: Branch, tmp_path: Path) -> None:
+    upgrade(file_url(tmp_path), branch)
+    upgrade(file_url(tmp_path), branch)
+
+
+def _all_branches(url: str) -> None:
+    for branch in (EXAMPLE, ISSUER, WALLET_SERVER, VERIFIER, EXAMPLE):
+        upgrade(url, branch)
+
+
+def test_all_branches_share_one_sqlite_database(tmp_path: Path) -> None:
+    _all_branches(file_url(tmp_path))
+
+
+@pytest.mark.postgres
+def test_all_branches_share_one_postgres_database(postgres_url: str) -> None:
+    _all_branches(postgres_url)
+
+
+def test_the_migrated_tables_are_those_of_the_metadata() -> None:
+    other = sa.MetaData()
+    sa.Table("example_counter", other, sa.Column("name", sa.String(64), primary_key=True))
+
+    async def work(database: Database) -> None:
+        assert await database.run(differences, metadata, prefix="example_") == []
+        assert await database.run(differences, other, prefix="example_") != []
+
+    with_database("sqlite://", work)
+
+
+@pytest.mark.postgres
+def test_processes_that_migrate_at_once_do_not_collide(postgres_url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=upgrade, args=(postgres_url, EXAMPLE)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+
+
+def test_a_database_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+    upgrade(file_url(tmp_path), EXAMPLE)
+    raw = sqlite3.connect(tmp_path / "example.db")
+    raw.execute("UPDATE alembic_version_example SET version_num = 'r9999'")
+    raw.commit()
+    raw.close()
+    with pytest.raises(MigrationError):
+        upgrade(file_url(tmp_path), EXAMPLE)
+
+
+def test_a_migration_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "r0001_broken.py").write_text(
+        'revision = "r0001"\ndown_revision = None\n'
+        "def upgrade():\n"
+        "    from alembic import op\n"
+        '    op.execute("CREATE TABLE example_half (id INTEGER)")\n'
+        "    raise RuntimeError\n"
+    )
+    with pytest.raises(RuntimeError):
+        upgrade(file_url(tmp_path), Branch("example", scripts))
+    raw = sqlite3.connect(tmp_path / "example.db")
+    assert raw.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    raw.close()
