@@ -515,7 +515,7 @@ def test_a_missing_or_extra_part_is_refused(part: int) -> None:
         refuse(".".join([*PARTS[:part], "", *PARTS[part + 1 :]]))
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.combinations(range(5), 2))
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations(range(5), 2)))
 def test_swapped_parts_are_refused(first: int, second: int) -> None:
     parts = list(PARTS)
     parts[first], parts[second] = parts[second], parts[first]
