@@ -15,7 +15,7 @@ modules_with_npm() {
         scripts/debian.sh nodejs npm
     fi
     echo "interop: $1: npm ci"
-    (cd "$1" && npm ci --silent --ignore-scripts --no-audit --no-fund)
+    (cd "$1" && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund)
 }
 
 shopt -s nullglob
