@@ -6,6 +6,7 @@ Since all refusals look alike, the forger below makes messages that would open b
 import itertools
 import tracemalloc
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -315,6 +316,11 @@ def test_with_its_randomness_given_the_message_is_the_same_each_time() -> None:
 )
 def test_another_key_management_algorithm_is_refused(alg: object) -> None:
     refuse(forge({"alg": alg}), keys=UNTOUCHABLE)
+
+
+def test_a_key_that_is_for_another_algorithm_is_not_used() -> None:
+    other = SimpleNamespace(public=SimpleNamespace(curve="P-256", alg="ECDH-ES+A128KW"))
+    refuse(forge(), keys={"key-P-256": other})
 
 
 @pytest.mark.parametrize("enc", ["A192GCM", "A128CBC-HS256", "a256gcm", "", None, 1, ["A256GCM"], {}])
