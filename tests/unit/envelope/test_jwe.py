@@ -617,6 +617,13 @@ def test_the_bound_on_inflated_bytes_is_exact() -> None:
     assert decrypt(empty, zip_values={"DEF"}, max_inflated=0).plaintext == b""
 
 
+def test_a_plaintext_may_inflate_to_the_limit_unless_told_otherwise() -> None:
+    full = deflated(bytes(limits.INFLATED_BYTES))
+    opened = decrypt(forge({"zip": "DEF"}, plaintext=full), zip_values={"DEF"})
+    assert opened.plaintext == bytes(limits.INFLATED_BYTES)
+    refuse(forge({"zip": "DEF"}, plaintext=deflated(bytes(limits.INFLATED_BYTES + 1))), zip_values={"DEF"})
+
+
 def test_a_bomb_is_refused_before_it_fills_memory() -> None:
     bomb = forge({"zip": "DEF"}, plaintext=deflated(bytes(32 * 2**20)))
     assert len(bomb) < limits.JWT_BYTES
