@@ -2,6 +2,7 @@
 
 import pytest
 
+from safeconduct import limits
 from safeconduct.encoding import b64
 from safeconduct.errors import Malformed
 
@@ -93,3 +94,10 @@ def test_bytes_outside_ascii_are_refused() -> None:
     with pytest.raises(Malformed) as error:
         b64.decode(b"Zm9\xff")
     assert error.value.code == "base64url_malformed"
+
+
+def test_a_token_is_the_most_that_is_decoded_unless_told_otherwise() -> None:
+    assert b64.decode(b64.encode(bytes(limits.TOKEN_BYTES))) == bytes(limits.TOKEN_BYTES)
+    with pytest.raises(Malformed) as error:
+        b64.decode(b64.encode(bytes(limits.TOKEN_BYTES + 1)))
+    assert error.value.code == "base64url_too_large"
