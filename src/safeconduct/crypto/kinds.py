@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, x25519
 
-from safeconduct.crypto import algorithms
+from safeconduct.crypto import algorithms, edwards
 from safeconduct.crypto.algorithms import Algorithm, KeyType
 from safeconduct.errors import Malformed, Unsupported
 
@@ -88,12 +88,14 @@ def kind_for(name: str) -> KeyKind:
 
 
 def load_public(kind: KeyKind, raw: bytes) -> Handle:
-    """Returns the computing form of a raw public key; an EC2 point must lie on the curve.
+    """Returns the computing form of a raw public key; a point must be on the curve (EC2), sound (EdDSA).
 
     Raises Malformed "key_malformed".
     """
     if len(raw) != kind.public_bytes:
         raise malformed("The public key does not have the length of its kind.")
+    if kind.name in ("Ed25519", "Ed448") and not edwards.is_sound(kind.name, raw):
+        raise malformed("The public key is a point of small order or not canonical.", rule="RFC 8032 §5.1.3")
     try:
         return kind.load_public(raw)
     except (ValueError, UnsupportedAlgorithm):

@@ -98,7 +98,8 @@ class PublicKey:
     @classmethod
     def _from_handle(cls, handle: Handle, kid: str | bytes | None) -> Self:
         kind = kind_of(handle)
-        return cls(kind, raw_public(kind, handle), handle=handle, algorithm=algorithm_for(kind), kid=kid)
+        bound, raw = algorithm_for(kind), raw_public(kind, handle)
+        return cls(kind, raw, handle=load_public(kind, raw), algorithm=bound, kid=kid)
 
     @classmethod
     def _from_material(cls, material: KeyMaterial, algorithm: str | None) -> Self:
