@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "safeconduct"
@@ -155,6 +157,24 @@ def test_pip_and_uv_install_the_same_versions() -> None:
     by_pip = set(re.findall(r"^([\w.-]+)==([^\s;]+)", listed, re.MULTILINE))
     assert by_pip
     assert by_pip <= by_uv
+
+
+def test_the_lock_is_of_the_dependencies_that_the_project_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [
+        *project["dependencies"],
+        *(line for group in project["optional-dependencies"].values() for line in group),
+    ]
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    locked = next(package for package in lock["package"] if package["name"] == "safeconduct")["metadata"]
+    assert {_name_and_bounds(line) for line in named} == {
+        (entry["name"], SpecifierSet(entry["specifier"])) for entry in locked["requires-dist"]
+    }, "run make lock"
+
+
+def _name_and_bounds(line: str) -> tuple[str, SpecifierSet]:
+    requirement = Requirement(line)
+    return requirement.name, requirement.specifier
 
 
 def test_the_lock_names_no_registry_but_pypi() -> None:
