@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from safeconduct.protocols import limits
+from safeconduct.protocols.oauth import form
 from safeconduct.protocols.oauth.errors import InvalidRequest, MissingToken
 
 Scheme = Literal["DPoP", "Bearer"]
@@ -39,6 +40,15 @@ def parse_authorization(value: str | None) -> AccessToken:
     if len(token) > limits.TOKEN_CHARS or not _TOKEN.fullmatch(token):
         raise InvalidRequest("token_malformed", "The access token is malformed.", rule="RFC 6750 §2.1")
     return AccessToken(known, token)
+
+
+def check_no_token_in_query(query: str) -> None:
+    """Checks that the query of a request's URL presents no access token: URLs end up in logs.
+
+    Source: RFC 6750 §2.3, FAPI 2.0 §5.3.3. Raises InvalidRequest "token_in_query".
+    """
+    if "access_token" in form.parse_form(query):
+        raise InvalidRequest("token_in_query", "An access token stands in the URL.", rule="RFC 6750 §2.3")
 
 
 def authorization(access_token: AccessToken) -> str:

@@ -24,6 +24,9 @@ JWT_PROOF = "jwt"
 ClaimPath = tuple[str | int | None, ...]
 """A claims path pointer (OpenID4VCI 1.0 Appendix C): member names, indices, None for all elements."""
 
+_JSON_FORMATS = frozenset({"dc+sd-jwt", "jwt_vc_json", "jwt_vc_json-ld", "ldp_vc"})
+_CLAIMS_RULE = "OpenID4VCI §B.3"
+
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.CODE_CHARS)]
 _Url = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.METADATA_BYTES)]
 _Some = msgspec.Meta(min_length=1, max_length=limits.LIST_ITEMS)
@@ -103,8 +106,8 @@ def parse_configuration(identifier: str, value: Any) -> CredentialConfiguration:
     identifier: the entry's name. value: its decoded JSON.
 
     Raises Malformed "message_malformed"; Rejected "proof_types_without_binding",
-    "binding_without_proof_types", "vct_missing", "signing_algorithm_not_cose", "locale_repeated", "claim_path_repeated",
-    "claim_path_contradictory".
+    "binding_without_proof_types", "vct_missing", "signing_algorithm_not_cose", "locale_repeated",
+    "claim_path_repeated", "claim_path_contradictory", "claim_path_negative".
     """
     wire_form = wire.read(value, _Configuration, what="Credential configuration")
     about = wire_form.credential_metadata or _CredentialMetadata()
@@ -138,7 +141,7 @@ def check_configuration(configuration: CredentialConfiguration) -> None:
     if configuration.format == SD_CWT:
         _check_sd_cwt(configuration)
     check_display(configuration.display)
-    check_claims(configuration.claims)
+    check_claims(configuration.claims, credential_format=configuration.format)
 
 
 def check_display(display: tuple[Display, ...]) -> None:
@@ -148,22 +151,29 @@ def check_display(display: tuple[Display, ...]) -> None:
         raise Rejected("locale_repeated", "Two display objects are for one language.")
 
 
-def check_claims(claims: tuple[ClaimDescription, ...]) -> None:
-    """Checks that claim paths neither repeat nor disagree on what is an array and what a map.
+def check_claims(claims: tuple[ClaimDescription, ...], *, credential_format: str) -> None:
+    """Checks that no claim is described twice, and that paths agree on what is an array and what an object.
 
-    Raises Rejected "claim_path_repeated", "claim_path_contradictory".
+    In a JSON credential an integer is an index; in a CBOR credential it may name a map entry as well.
+
+    Source: OpenID4VCI 1.0 Appendix B.3. Raises Rejected "claim_path_repeated", "claim_path_contradictory",
+    "claim_path_negative", "locale_repeated".
     """
-    kinds: dict[ClaimPath, bool] = {}
     if len({claim.path for claim in claims}) != len(claims):
-        raise Rejected("claim_path_repeated", "A claim is described twice.")
+        raise Rejected("claim_path_repeated", "A claim is described twice.", rule=_CLAIMS_RULE)
+    in_json = credential_format in _JSON_FORMATS
+    kinds: dict[ClaimPath, str] = {}
     for claim in claims:
+        check_display(claim.display or ())
         for depth, step in enumerate(claim.path):
-            if isinstance(step, int) and step < 0:
-                raise Rejected("claim_path_contradictory", "A claim path holds a negative index.")
-            named = isinstance(step, str)
-            if kinds.setdefault(claim.path[:depth], named) is not named:
+            if in_json and isinstance(step, int) and step < 0:
                 raise Rejected(
-                    "claim_path_contradictory", "Claim paths take one value for a map and an array."
+                    "claim_path_negative", "A claim path holds a negative index.", rule=_CLAIMS_RULE
+                )
+            kind = _step_kind(step, in_json=in_json)
+            if kinds.setdefault(claim.path[:depth], kind) != kind:
+                raise Rejected(
+                    "claim_path_contradictory", "Two claim paths contradict each other.", rule=_CLAIMS_RULE
                 )
 
 
@@ -184,6 +194,12 @@ class _Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
     cryptographic_binding_methods_supported: Annotated[tuple[_Text, ...], _Some] | None = None
     proof_types_supported: Annotated[dict[str, _ProofType], _Some] | None = None
     credential_metadata: _CredentialMetadata | None = None
+
+
+def _step_kind(step: str | int | None, *, in_json: bool) -> str:
+    if step is None:
+        return "all elements"
+    return "index" if in_json and isinstance(step, int) else "key"
 
 
 def _check_sd_cwt(configuration: CredentialConfiguration) -> None:

@@ -83,6 +83,20 @@ def issuer_metadata_url(credential_issuer: str) -> str:
     return urls.well_known(credential_issuer, _WELL_KNOWN)
 
 
+def authorization_servers(metadata: IssuerMetadata, *, hint: str | None) -> tuple[str, ...]:
+    """Returns the identifiers of the servers that may give a token, the issuer itself if it names none.
+
+    hint: `authorization_server` of the offer's grant, which must be one that the metadata names.
+
+    Source: OpenID4VCI 1.0 §4.1.1, §12.2.4. Raises Rejected "authorization_server_unknown".
+    """
+    if hint is None:
+        return metadata.authorization_servers or (metadata.credential_issuer,)
+    if hint not in metadata.authorization_servers:
+        raise Rejected("authorization_server_unknown", "The offer names a server that the issuer does not.")
+    return (hint,)
+
+
 def issuer_metadata_json(metadata: IssuerMetadata) -> dict[str, Any]:
     """Returns the JSON members of the metadata document.
 
@@ -210,8 +224,10 @@ def _response_encryption(block: _ResponseEncryption | None) -> ResponseEncryptio
 def _request_encryption_wire(encryption: RequestEncryption | None) -> _RequestEncryption | None:
     if encryption is None:
         return None
+    jwks = tuple(key.to_jwk() for key in encryption.keys)
+    _check_jwks(jwks)
     return _RequestEncryption(
-        jwks=_Jwks(tuple(key.to_jwk() for key in encryption.keys)),
+        jwks=_Jwks(jwks),
         enc_values_supported=encryption.enc_values,
         encryption_required=encryption.required,
         zip_values_supported=encryption.zip_values or None,
