@@ -1,0 +1,1 @@
+"""Fetching from strangers: bounded in size and time, to allowed addresses only, never led elsewhere."""
