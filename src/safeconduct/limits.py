@@ -51,3 +51,6 @@ HTTP_BODY_SECONDS = 10
 
 FETCH_BYTES = 1024 * 1024
 """What a fetched document may have unless the caller says less: issuer metadata with many displays."""
+
+CLAIM_PATH_CHARS = 4096
+"""A claim path as a person writes it: sixteen levels of the longest keys."""

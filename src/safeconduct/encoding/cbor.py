@@ -21,7 +21,17 @@ from cbor2 import undefined
 from safeconduct import limits
 from safeconduct.errors import Malformed
 
-__all__ = ["Encoded", "Simple", "Tag", "byte_string_head", "dumps", "item_end", "loads", "undefined"]
+__all__ = [
+    "Encoded",
+    "Simple",
+    "Tag",
+    "byte_string_head",
+    "children",
+    "dumps",
+    "item_end",
+    "loads",
+    "undefined",
+]
 
 _RULE = "RFC 8949 §4.2.1"
 
@@ -105,6 +115,24 @@ def item_end(data: bytes, start: int = 0) -> int:
     if offset > len(data):
         raise Malformed("cbor_malformed", "The CBOR item is cut short.", rule="RFC 8949 §3")
     return offset
+
+
+def children(data: bytes, start: int = 0) -> list[tuple[int, int]]:
+    """Return start and end of each item directly inside the array, map or tag that begins at `start`.
+
+    A map gives key, value, key, value. `data` has been read by `loads` before.
+    """
+    initial = data[start]
+    if initial & 0x1F < 24:
+        major, argument, offset = initial >> 5, initial & 0x1F, start + 1
+    else:
+        major, argument, offset = _long_head(data, start)
+    spans = []
+    for _ in range(1 if major == 6 else _PER_ARGUMENT[major] * argument):
+        end = item_end(data, offset)
+        spans.append((offset, end))
+        offset = end
+    return spans
 
 
 def _long_head(data: bytes, start: int) -> tuple[int, int, int]:

@@ -1,0 +1,368 @@
+"""The one engine of selective disclosure: it conceals and reveals in plain trees of maps and arrays.
+
+A format hands it a `Codec`: how a disclosure is encoded, what its digest is, and where digests stand in a
+tree. The formats differ in nothing else.
+
+`conceal` replaces every marked value by the digest of its disclosure, inner ones first. `reveal` does the
+opposite with the disclosures that are at hand, and refuses any that no digest asks for.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from safeconduct import limits
+from safeconduct.errors import Malformed, Rejected
+from safeconduct.formats.paths import Index
+from safeconduct.ids import Random
+
+Kind = Literal["entry", "element", "decoy"]
+Path = tuple[Any, ...]
+"""Map keys, and an `Index` for each array element, from the root to a value."""
+
+
+class Redacted(msgspec.Struct, frozen=True):
+    """A value that the holder may withhold: the value of a map entry, or an array element."""
+
+    value: Any
+
+
+class Decoys(msgspec.Struct, frozen=True):
+    """Digests that stand for nothing; a key of a map (its value is ignored) or an element of an array.
+
+    count: how many. number: set where the format numbers its decoys, for reproducible salts.
+    """
+
+    count: int
+    number: int | None = None
+
+
+def redact(value: Any) -> Redacted:
+    """Mark a map entry's value or an array element as one that the holder may withhold."""
+    return Redacted(value)
+
+
+def decoys(count: int) -> Decoys:
+    """Mark where `count` decoy digests are added: as a map key (`{decoys(2): None}`) or an array element.
+
+    Raises ValueError for a count outside 1 to `limits.DECOYS`.
+    """
+    if not 1 <= count <= limits.DECOYS:
+        raise ValueError(f"between 1 and {limits.DECOYS} decoys can be asked for")
+    return Decoys(count)
+
+
+class Disclosure(msgspec.Struct, frozen=True):
+    """One salted value, with the bytes that carry it.
+
+    kind: what it discloses. salt: bytes. key: the map key of an entry. encoded: as sent or received.
+    """
+
+    kind: Kind
+    salt: bytes
+    encoded: bytes
+    value: Any = None
+    key: Any = None
+
+
+class Codec(Protocol):
+    """What a format tells the engine; instances are frozen."""
+
+    @property
+    def marker(self) -> Any:
+        """The map key under which the digests of redacted entries stand."""
+
+    @property
+    def leaves(self) -> frozenset[type]:
+        """The types that need no look inside."""
+
+    def encode(self, kind: Kind, salt: bytes, key: Any, value: Any) -> Disclosure:
+        """Make a disclosure."""
+
+    def digests(self, encoded: bytes) -> tuple[Any, ...]:
+        """Return the digest of a disclosure; more than one where a leniency admits other inputs."""
+
+    def is_digest(self, digest: Any) -> bool:
+        """Tell whether a value has the form of a digest."""
+
+    def element(self, digest: Any) -> Any:
+        """Return the array element that holds a digest."""
+
+    def element_digest(self, item: Any) -> Any | None:
+        """Return the digest that an array element holds, None for an ordinary element."""
+
+    def check_key(self, key: Any) -> None:
+        """Raise Malformed unless `key` may be a claim key."""
+
+    def wrapped(self, item: Any) -> tuple[Any, Callable[[Any], Any]] | None:
+        """Open an item that wraps another (a tag); None for a leaf. Raises Malformed for what may not be."""
+
+
+Salts = Callable[[Kind, Any, Any], bytes]
+"""Gives the salt of a disclosure from its kind, key (None for an element) and value (a decoy's number)."""
+
+
+def random_salts(random: Random = secrets.token_bytes, size: int = 16) -> Salts:
+    """Return a source of unpredictable salts of `size` bytes."""
+    return lambda _kind, _key, _value: random(size)
+
+
+class Concealed(msgspec.Struct, frozen=True):
+    """What `conceal` returns: the tree to sign, and every disclosure, inner ones before outer ones."""
+
+    tree: Any
+    disclosures: tuple[Disclosure, ...]
+
+
+def conceal(
+    tree: Mapping[Any, Any], codec: Codec, *, salts: Salts, order: Callable[[list[Any]], list[Any]] = sorted
+) -> Concealed:
+    """Replace each `Redacted` value in `tree` by a digest.
+
+    order: arranges the digests of one map. The default sorts them, so that their order tells nothing about
+    the entries they stand for.
+    Raises Malformed for keys or values that the format cannot carry.
+    """
+    concealer = _Concealer(codec, salts, order)
+    return Concealed(concealer.map(tree, 1), tuple(concealer.disclosures))
+
+
+class _Concealer:
+    def __init__(self, codec: Codec, salts: Salts, order: Callable[[list[Any]], list[Any]]) -> None:
+        self.codec, self.salts, self.order = codec, salts, order
+        self.disclosures: list[Disclosure] = []
+
+    def value(self, value: Any, depth: int) -> Any:
+        if type(value) in self.codec.leaves:
+            return value
+        if isinstance(value, Mapping):
+            return self.map(value, depth)
+        if isinstance(value, list | tuple):
+            return self.array(value, depth)
+        if isinstance(value, Redacted | Decoys):
+            raise Malformed("redaction_misplaced", "A mark stands where nothing can be redacted.")
+        _check_depth(depth, 1)
+        opened = self.codec.wrapped(value)
+        if opened is None:
+            return value
+        inner, close = opened
+        return close(self.value(inner, depth + 1))
+
+    def map(self, entries: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+        _check_depth(depth, len(entries))
+        clear: dict[Any, Any] = {}
+        digests: list[Any] = []
+        for key, item in entries.items():
+            if type(key) is Decoys:
+                digests += self.decoys(key)
+                continue
+            self.codec.check_key(key)
+            if type(item) is Redacted:
+                digests.append(self.hide("entry", key, self.value(item.value, depth + 1)))
+            else:
+                clear[key] = self.value(item, depth + 1)
+        if digests:
+            clear[self.codec.marker] = self.order(digests)
+        return clear
+
+    def array(self, items: Sequence[Any], depth: int) -> list[Any]:
+        _check_depth(depth, len(items))
+        result: list[Any] = []
+        for item in items:
+            if type(item) is Redacted:
+                digest = self.hide("element", None, self.value(item.value, depth + 1))
+                result.append(self.codec.element(digest))
+            elif type(item) is Decoys:
+                result += map(self.codec.element, self.decoys(item))
+            else:
+                result.append(self.value(item, depth + 1))
+        return result
+
+    def hide(self, kind: Kind, key: Any, value: Any) -> Any:
+        if len(self.disclosures) >= limits.DISCLOSURES:
+            raise Malformed("too_many_disclosures", f"More than {limits.DISCLOSURES} disclosures.")
+        disclosure = self.codec.encode(kind, self.salts(kind, key, value), key, value)
+        self.disclosures.append(disclosure)
+        return self.codec.digests(disclosure.encoded)[0]
+
+    def decoys(self, mark: Decoys) -> list[Any]:
+        return [self.hide("decoy", None, mark.number) for _ in range(mark.count)]
+
+
+class Located(msgspec.Struct, frozen=True):
+    """A disclosure and where it belongs.
+
+    path: the place of its value. outer: the disclosures that must be shown for this one to be found.
+    """
+
+    disclosure: Disclosure
+    path: Path
+    outer: tuple[Disclosure, ...]
+
+
+class Revealed(msgspec.Struct, frozen=True):
+    """What `reveal` returns.
+
+    trees: the trees without any digest. withheld: the number of digests that no disclosure answered.
+    located: where each disclosure stands, in walk order; empty unless asked for.
+    """
+
+    trees: tuple[dict[Any, Any], ...]
+    withheld: int
+    located: tuple[Located, ...]
+
+
+def reveal(
+    trees: Iterable[Mapping[Any, Any]],
+    disclosures: Iterable[Disclosure],
+    codec: Codec,
+    *,
+    fixed: frozenset[Any] = frozenset(),
+    locate: bool = False,
+) -> Revealed:
+    """Put every disclosure in the place of its digest and drop what stays redacted.
+
+    trees: claim sets that share the disclosures. fixed: keys that may not be redacted at the top of a tree.
+    locate: whether to record where each disclosure stands.
+    Raises Rejected: disclosure_duplicate, disclosure_unreferenced, digest_duplicate, disclosure_misplaced,
+    claim_duplicate, claim_not_redactable; Malformed: digest_malformed, claim_too_deep, and for keys and
+    values that the format forbids.
+    Source: SD-CWT-08 §7, §9 step 8; RFC 9901 §7.1.
+    """
+    revealer = _Revealer(disclosures, codec, fixed, locate)
+    result = tuple(revealer.map(tree, 1, ()) for tree in trees)
+    if revealer.open:
+        raise Rejected(
+            "disclosure_unreferenced", "A disclosure answers no digest.", rule="SD-CWT-08 §9 step 8"
+        )
+    return Revealed(result, revealer.withheld, tuple(revealer.located))
+
+
+class _Revealer:
+    def __init__(
+        self, disclosures: Iterable[Disclosure], codec: Codec, fixed: frozenset[Any], locate: bool
+    ) -> None:
+        self.codec, self.fixed, self.locate = codec, fixed, locate
+        self.leaves, self.marker = codec.leaves, codec.marker
+        self.by_digest: dict[Any, Disclosure] = {}
+        self.open: set[bytes] = set()
+        self.seen: set[Any] = set()
+        self.withheld = 0
+        self.outer: tuple[Disclosure, ...] = ()
+        self.located: list[Located] = []
+        for disclosure in disclosures:
+            if disclosure.encoded in self.open:
+                raise Rejected("disclosure_duplicate", "A disclosure is there twice.")
+            self.open.add(disclosure.encoded)
+            for digest in codec.digests(disclosure.encoded):
+                self.by_digest[digest] = disclosure
+
+    def value(self, value: Any, depth: int, path: Path) -> Any:
+        kind = type(value)
+        if kind in self.leaves:
+            return value
+        if kind is dict:
+            return self.map(value, depth, path)
+        if kind is list:
+            return self.array(value, depth, path)
+        _check_depth(depth, 1)
+        opened = self.codec.wrapped(value)
+        if opened is None:
+            return value
+        inner, close = opened
+        return close(self.value(inner, depth + 1, path))
+
+    def map(self, entries: Mapping[Any, Any], depth: int, path: Path) -> dict[Any, Any]:
+        _check_depth(depth, len(entries))
+        result: dict[Any, Any] = {}
+        leaves, marker, check_key = self.leaves, self.marker, self.codec.check_key
+        digests = None
+        for key, item in entries.items():
+            if key == marker:
+                digests = item
+                continue
+            check_key(key)
+            result[key] = item if type(item) in leaves else self.value(item, depth + 1, (*path, key))
+        if digests is not None:
+            self.entries(digests, result, depth, path)
+        return result
+
+    def entries(self, digests: Any, result: dict[Any, Any], depth: int, path: Path) -> None:
+        if type(digests) is not list:
+            raise Malformed("digest_malformed", "The redacted claim keys are not an array.")
+        for digest in digests:
+            disclosure = self.take(digest, "entry")
+            if disclosure is None:
+                continue
+            key = disclosure.key
+            self.codec.check_key(key)
+            if key == self.marker:
+                raise Rejected("claim_reserved", "A disclosure reveals the marker of redacted claims.")
+            if key in result:
+                raise Rejected(
+                    "claim_duplicate", "A revealed claim stands there already.", rule="SD-CWT-08 §9 step 8"
+                )
+            if not path and key in self.fixed:
+                raise Rejected("claim_not_redactable", "This claim may not be redacted.", rule="SD-CWT-08 §4")
+            result[key] = self.inner(disclosure, depth + 1, (*path, key))
+
+    def array(self, items: list[Any], depth: int, path: Path) -> list[Any]:
+        _check_depth(depth, len(items))
+        result: list[Any] = []
+        for item in items:
+            if type(item) in self.leaves:
+                result.append(item)
+                continue
+            here = (*path, Index(len(result)))
+            digest = self.codec.element_digest(item)
+            if digest is None:
+                result.append(self.value(item, depth + 1, here))
+                continue
+            disclosure = self.take(digest, "element")
+            if disclosure is not None:
+                result.append(self.inner(disclosure, depth + 1, here))
+        return result
+
+    def take(self, digest: Any, kind: Kind) -> Disclosure | None:
+        """Return the disclosure that a digest stands for, None if it is withheld or a decoy."""
+        if not self.codec.is_digest(digest):
+            raise Malformed("digest_malformed", "A digest has the wrong type or length.")
+        if digest in self.seen:
+            raise Rejected("digest_duplicate", "A digest occurs twice.", rule="RFC 9901 §7.1 step 4")
+        self.seen.add(digest)
+        disclosure = self.by_digest.get(digest)
+        if disclosure is None:
+            self.withheld += 1
+            return None
+        if disclosure.encoded not in self.open:
+            raise Rejected("digest_duplicate", "Two digests stand for one disclosure.")
+        self.open.remove(disclosure.encoded)
+        if disclosure.kind == "decoy":
+            return None
+        if disclosure.kind != kind:
+            raise Rejected(
+                "disclosure_misplaced", "An entry's disclosure stands for an element, or the reverse."
+            )
+        return disclosure
+
+    def inner(self, disclosure: Disclosure, depth: int, path: Path) -> Any:
+        if not self.locate:
+            value = disclosure.value
+            return value if type(value) in self.leaves else self.value(value, depth, path)
+        self.located.append(Located(disclosure, path, self.outer))
+        outer, self.outer = self.outer, (*self.outer, disclosure)
+        value = self.value(disclosure.value, depth, path)
+        self.outer = outer
+        return value
+
+
+def _check_depth(depth: int, items: int) -> None:
+    """Bound the level of the deepest item: values in the claims map are level 1, each container adds one."""
+    if depth - (items == 0) > limits.CLAIM_DEPTH:
+        raise Malformed(
+            "claim_too_deep",
+            f"Claims are nested deeper than {limits.CLAIM_DEPTH} levels.",
+            rule="SD-CWT-08 §5",
+        )

@@ -1,0 +1,199 @@
+"""Verification of a presentation, step by step as SD-CWT-08 §9 numbers them."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from safeconduct.crypto.keys import PublicKey
+from safeconduct.encoding import cbor
+from safeconduct.envelope import cose
+from safeconduct.errors import Malformed, Rejected
+from safeconduct.formats.sd_cwt import encrypted, token, values
+from safeconduct.formats.sd_cwt.claims import Claims
+from safeconduct.formats.sd_cwt.confirmation import confirmed_key
+from safeconduct.formats.sd_cwt.labels import AUD, CLAIM_NAMES, CNF, CNONCE, IAT, ISS, SUB, VCT
+from safeconduct.formats.sd_cwt.parse import Parsed, parse
+from safeconduct.formats.sd_cwt.token import OpenToken
+from safeconduct.trust import WAIVED, Policy, Trust
+
+
+class VerifiedPresentation(msgspec.Struct, frozen=True):
+    """A presentation that passed every check; only `verify` makes one.
+
+    claims: the Validated Disclosed Claims Set. key_binding: the claims of the key binding token.
+    issuer: as the token names it. holder: the key that signed. issuer_key: None if its check was waived.
+    profile: name of the wire profile. withheld: digests that nothing answered, decoys among them.
+    """
+
+    claims: Claims
+    key_binding: Claims
+    issuer: str
+    holder: PublicKey
+    issuer_key: PublicKey | None
+    profile: str
+    withheld: int
+
+
+def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> VerifiedPresentation:
+    """Check a presentation wholly and return its claims, or raise.
+
+    data: the presentation, as bytes or as `parse` returned it. now: seconds since 1970.
+    Raises SafeconductError; docs/rules/sd-cwt.md lists each code with its clause.
+    Source: SD-CWT-08 §9.
+    """
+    # Step 1: open the key binding token and find the SD-CWT.
+    presented = _parsed(data, policy)
+    sd_cwt, binding = presented.token, presented.binding
+    # Step 2: the SD-CWT is a valid CWT of a trusted issuer.
+    entries = encrypted.read(
+        sd_cwt.message.unprotected, sd_cwt.message.protected, old_nonces="aead-nonce-16" in policy.accept
+    )
+    issuer_key = token.check_signature(sd_cwt, trust=trust, algorithms=policy.algorithms)
+    # Step 3: its times agree with one another and with the clock.
+    values.check_order(sd_cwt.clear)
+    values.check_clock(sd_cwt.clear, now=now, leeway=policy.leeway)
+    # Steps 4 and 5: the key that it confirms signed the key binding token.
+    holder = confirmed_key(sd_cwt.clear[CNF], policy.holder_keys)
+    _check_binding_headers(presented)
+    cose.verify(binding, key=holder, accept=policy.algorithms)
+    key_binding = _binding_claims(presented)
+    # Step 6: the nonce.
+    _check_nonce(key_binding, policy)
+    # Step 7: the times of both.
+    values.check_binding_order(key_binding, sd_cwt.clear)
+    _check_binding_clock(key_binding, policy, now)
+    # Step 8: the disclosures.
+    more = encrypted.open_entries(
+        entries,
+        keys=policy.aead_keys,
+        number=encrypted.algorithm(sd_cwt.message.protected) if entries else 0,
+        codec=sd_cwt.codec,
+    )
+    revealed = token.reveal_token(sd_cwt, more)
+    # Step 9: both audiences.
+    _check_audiences(sd_cwt.clear, key_binding, policy)
+    # Steps 10 and 11: what is left is the claim set; the verifier's own demands.
+    claims = token.merged(revealed, presented.profile)
+    _check_demands(claims, sd_cwt, len(more), policy)
+    return VerifiedPresentation(
+        claims=Claims(claims),
+        key_binding=Claims(key_binding),
+        issuer=sd_cwt.issuer,
+        holder=holder,
+        issuer_key=issuer_key,
+        profile=presented.profile.name,
+        withheld=revealed.withheld,
+    )
+
+
+def _parsed(data: bytes | Parsed, policy: Policy) -> Parsed:
+    if isinstance(data, bytes):
+        return parse(data, profiles=policy.profiles, accept=policy.accept)
+    names = {profile if isinstance(profile, str) else profile.name for profile in policy.profiles}
+    if data.profile.name not in names or not data.accept <= policy.accept:
+        raise Rejected("profile_not_accepted", "The presentation was parsed under other rules.")
+    return data
+
+
+def _check_binding_headers(presented: Parsed) -> None:
+    binding, profile = presented.binding, presented.profile
+    typ = binding.protected.get(cose.TYP)
+    if type(typ) not in (int, str) or typ not in profile.kbt_typ_read:
+        raise Rejected("kbt_typ", "The key binding token is not typed as one.", rule="SD-CWT-08 §8.1")
+    if cose.CWT_CLAIMS in binding.protected or cose.CWT_CLAIMS in binding.unprotected:
+        raise Rejected(
+            "kbt_cwt_claims", "The key binding token has a CWT Claims header.", rule="SD-CWT-08 §5.3"
+        )
+    for header in (binding.protected, binding.unprotected):
+        for label, value in header.items():
+            values.check_key(label)
+            if label != cose.KCWT or header is binding.unprotected:
+                values.check_safe(value)
+
+
+def _binding_claims(presented: Parsed) -> dict[Any, Any]:
+    claims = cbor.loads(presented.binding.payload)
+    if type(claims) is not dict:
+        raise Malformed("claims_not_map", "The key binding claims are not a map.", rule="RFC 8392 §7.2")
+    values.check_safe(claims)
+    values.check_registered(claims)
+    for label in (ISS, SUB):
+        if label in claims:
+            raise Rejected(
+                "kbt_claim_forbidden",
+                f"The key binding token has {CLAIM_NAMES[label]}.",
+                rule="SD-CWT-08 §8.1",
+            )
+    missing = presented.profile.kbt_required - claims.keys()
+    if missing:
+        name = CLAIM_NAMES[min(missing)]
+        raise Rejected("kbt_claim_missing", f"The key binding token lacks {name}.", rule="SD-CWT-08 §8.1")
+    _check_sd_hash(claims, presented)
+    return claims
+
+
+def _check_sd_hash(claims: Mapping[Any, Any], presented: Parsed) -> None:
+    """In profiles whose key binding stands beside the disclosures, it is `sd_hash` that binds them."""
+    label = presented.profile.sd_hash
+    if label is None:
+        return
+    expected = presented.token.codec.digest(presented.shown)
+    received = claims.get(label)
+    if type(received) is not bytes or not hmac.compare_digest(received, expected):
+        raise Rejected(
+            "sd_hash_mismatch", "sd_hash is not the hash of the shown disclosures.", rule="seed §5"
+        )
+
+
+def _check_nonce(key_binding: Mapping[Any, Any], policy: Policy) -> None:
+    received, expected = key_binding.get(CNONCE), policy.nonce
+    if expected is WAIVED:
+        return
+    if isinstance(expected, bytes):
+        if received is None:
+            raise Rejected("nonce_missing", "The key binding has no nonce.", rule="SD-CWT-08 §9 step 6")
+        fits = hmac.compare_digest(received, expected)
+    else:
+        assert callable(expected)
+        fits = expected(received)
+    if not fits:
+        raise Rejected(
+            "nonce_mismatch", "The nonce is not the one that was asked for.", rule="SD-CWT-08 §9 step 6"
+        )
+
+
+def _check_binding_clock(key_binding: Mapping[Any, Any], policy: Policy, now: int) -> None:
+    values.check_clock(key_binding, now=now, leeway=policy.leeway)
+    iat = key_binding.get(IAT)
+    if iat is None:
+        if policy.max_age is not None:
+            raise Rejected("kbt_too_old", "The key binding does not say when it was made.")
+        return
+    if iat > now + policy.leeway:
+        raise Rejected("kbt_from_future", "The key binding is dated in the future.")
+    if policy.max_age is not None and iat < now - policy.max_age - policy.leeway:
+        raise Rejected("kbt_too_old", "The key binding is older than the policy allows.")
+
+
+def _check_audiences(claims: Mapping[Any, Any], key_binding: Mapping[Any, Any], policy: Policy) -> None:
+    if policy.audience is WAIVED:
+        return
+    for part, code in ((claims, "audience_mismatch"), (key_binding, "kbt_audience_mismatch")):
+        if AUD in part and not _meant_for(part[AUD], policy.audiences):
+            raise Rejected(code, "The token is meant for another audience.", rule="SD-CWT-08 §9 step 9")
+
+
+def _meant_for(audience: Any, mine: tuple[str, ...]) -> bool:
+    named = audience if isinstance(audience, list) else [audience]
+    return any(name in mine for name in named)
+
+
+def _check_demands(claims: Mapping[Any, Any], sd_cwt: OpenToken, opened: int, policy: Policy) -> None:
+    if policy.require_disclosure and not sd_cwt.disclosures and not opened:
+        raise Rejected("disclosure_required", "The policy demands at least one disclosure.")
+    if policy.types is not None and claims.get(VCT) not in policy.types:
+        raise Rejected(
+            "type_not_accepted", "The credential is not of an accepted type.", rule="SD-CWT-08 §15"
+        )

@@ -1,0 +1,67 @@
+"""What a verifier demands of a presentation. Each check is set, or waived by name."""
+
+import enum
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from safeconduct.crypto.algorithms import ALGORITHMS, Algorithm
+from safeconduct.crypto.keys import PublicKey
+
+
+class Waived(enum.Enum):
+    """The one value that says: this check is not wanted."""
+
+    WAIVED = "waived"
+
+
+WAIVED = Waived.WAIVED
+
+
+class AeadKey(msgspec.Struct, frozen=True):
+    """A key for encrypted disclosures.
+
+    key: of the length that the token's AEAD algorithm has. context: the key context of the entries that it
+    opens (SD-CWT-08 §11); None: it is tried on every entry.
+    """
+
+    key: bytes
+    context: int | str | bytes | None = None
+
+    def __repr__(self) -> str:
+        return "AeadKey(…)"
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The demands of one verifier for one presentation.
+
+    audience: the verifier's own identifier, or several of them, or WAIVED.
+    nonce: the value that this verifier gave out for this presentation, or WAIVED where replay is stopped
+        elsewhere. A callable decides on the received value itself.
+    leeway: seconds by which clocks may differ. max_age: seconds since the key binding was made, None: any.
+    algorithms: accepted signature algorithms. types: accepted `vct` values, None: any.
+    profiles: names of the accepted wire profiles, or profiles of a format; nothing else is tried.
+    accept: names of leniencies. aead_keys: open encrypted disclosures.
+    holder_keys: known holder keys, for tokens that name theirs by `kid` or thumbprint.
+    require_disclosure: demand that at least one claim is disclosed.
+    """
+
+    audience: str | tuple[str, ...] | Waived
+    nonce: bytes | Waived | Callable[[bytes | None], bool]
+    leeway: int = 0
+    max_age: int | None = None
+    algorithms: frozenset[Algorithm] = frozenset(ALGORITHMS)
+    types: frozenset[str | int] | None = None
+    profiles: tuple[Any, ...] = ("ietf-08",)
+    accept: frozenset[str] = frozenset()
+    aead_keys: tuple[AeadKey, ...] = ()
+    holder_keys: tuple[PublicKey, ...] = ()
+    require_disclosure: bool = False
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The identifiers of the verifier; empty if the check is waived."""
+        if isinstance(self.audience, Waived):
+            return ()
+        return (self.audience,) if isinstance(self.audience, str) else self.audience
