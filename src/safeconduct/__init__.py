@@ -1,0 +1,62 @@
+"""Safeconduct: digital credentials that stay private at every hop.
+
+The names below are loaded when they are first used, so that `import safeconduct` costs next to nothing.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from safeconduct.crypto.keys import Key, PublicKey
+    from safeconduct.errors import Malformed, Rejected, SafeconductError, Unsupported
+    from safeconduct.formats import sd_cwt
+    from safeconduct.formats.redaction import decoys, redact
+    from safeconduct.trust import WAIVED, AeadKey, Policy, Trust
+
+__all__ = [
+    "WAIVED",
+    "AeadKey",
+    "Key",
+    "Malformed",
+    "Policy",
+    "PublicKey",
+    "Rejected",
+    "SafeconductError",
+    "Trust",
+    "Unsupported",
+    "__version__",
+    "decoys",
+    "redact",
+    "sd_cwt",
+]
+
+_HOMES = {
+    "Key": "safeconduct.crypto.keys",
+    "PublicKey": "safeconduct.crypto.keys",
+    "Malformed": "safeconduct.errors",
+    "Rejected": "safeconduct.errors",
+    "SafeconductError": "safeconduct.errors",
+    "Unsupported": "safeconduct.errors",
+    "sd_cwt": "safeconduct.formats",
+    "decoys": "safeconduct.formats.redaction",
+    "redact": "safeconduct.formats.redaction",
+    "WAIVED": "safeconduct.trust",
+    "AeadKey": "safeconduct.trust",
+    "Policy": "safeconduct.trust",
+    "Trust": "safeconduct.trust",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("safeconduct")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{home}.{name}" if name == "sd_cwt" else home)
+    return module if name == "sd_cwt" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

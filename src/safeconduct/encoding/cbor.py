@@ -66,6 +66,7 @@ def loads(data: bytes, *, max_depth: int = limits.CBOR_DEPTH, max_bytes: int = l
             max_depth=max_depth,
         )
     except (cbor2.CBORError, TypeError, ValueError, OverflowError, RecursionError, MemoryError):
+        item_end(data)  # says more precisely what is wrong, where it can
         raise Malformed("cbor_malformed", "The bytes are not strict CBOR.", rule=_RULE) from None
     if item_end(data) != len(data):
         raise Malformed("cbor_trailing_bytes", "Bytes follow the CBOR item.", rule=_RULE)

@@ -1,7 +1,8 @@
 """SD-CWT: selective disclosure in CBOR, with key binding (draft-ietf-spice-sd-cwt-08).
 
 `issue` makes a token, `check_issued` is the holder's look at it, `present` shows a part of it to one
-verifier, `verify` gives the claims of a presentation or raises. `parse` opens one and tells what `verify` needs.
+verifier, `verify` gives the claims of a presentation or raises. `parse` opens one and tells what `verify`
+needs.
 """
 
 from safeconduct.formats.sd_cwt.claims import Claims, claims_from_json, claims_to_json

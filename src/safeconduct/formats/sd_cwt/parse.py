@@ -91,7 +91,7 @@ def _profile_inside(outer: Sign1, allowed: Iterable[Profile]) -> Profile:
         raise Rejected("profile_not_accepted", "The presentation is of a profile that is not accepted here.")
     raise Rejected(
         "key_binding_missing",
-        "There is no key binding; an issued token is no presentation.",
+        "An issued token, without key binding, is no presentation.",
         rule="SD-CWT-08 §8",
     )
 
@@ -107,7 +107,7 @@ def _kcwt(carried: Any, accept: Collection[str]) -> Sign1:
 
 
 def _sd_claims_value(data: bytes, profile: Profile) -> bytes:
-    """Return the bytes of the `sd_claims` value as they stand in the unprotected header, b"" if it is absent."""
+    """Return the bytes of the `sd_claims` value as they stand in the header, b"" if it is absent."""
     array = cbor.children(data)[0][0]
     spans = cbor.children(data, cbor.children(data, array)[1][0])
     label = cbor.dumps(profile.sd_claims)
