@@ -62,6 +62,3 @@ LIST_ITEMS = 256
 
 DESCRIPTION_CHARS = 200
 """Longest `error_description` that is sent or shown."""
-
-RESPONSE_KEY_IDENTIFIER_BYTES = 16
-"""Random bytes in the `kid` of a fresh response key."""

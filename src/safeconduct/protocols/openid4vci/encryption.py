@@ -18,7 +18,7 @@ from safeconduct.encoding import b64
 from safeconduct.envelope import jwe
 from safeconduct.errors import Rejected, SafeconductError, Unsupported
 from safeconduct.ids import Random
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.openid4vci.errors import InvalidCredentialRequest, InvalidEncryptionParameters
 from safeconduct.protocols.openid4vci.metadata import RequestEncryption, ResponseEncryption
 from safeconduct.protocols.openid4vci.padding import pad
@@ -40,6 +40,8 @@ ENC_VALUES = ("A256GCM", "A128GCM")
 
 SignedRequests = Literal["accepted", "required"]
 """Whether a request must be signed inside its encryption; foreign wallets do not know how."""
+
+_KID_BYTES = 16
 
 
 # The wallet's side.
@@ -100,7 +102,7 @@ def new_response_key(
     enc = next((value for value in ENC_VALUES if value in encryption.enc_values), None)
     if enc is None or jwe.ALG not in encryption.alg_values:
         raise _unsupported()
-    kid = b64.encode(random(limits.RESPONSE_KEY_IDENTIFIER_BYTES))
+    kid = b64.encode(random(_KID_BYTES))
     return ResponseKey(AgreementKey.generate(curve, kid=kid), enc)
 
 

@@ -103,7 +103,7 @@ def verify_proofs(
 
 
 class _Claims(msgspec.Struct, frozen=True):
-    aud: str | list[str]
+    aud: str
     iat: jwt.Number
     nonce: str | None = None
     iss: str | None = None
@@ -121,7 +121,7 @@ def _key(header: dict[str, Any]) -> PublicKey:
 
 
 def _check_claims(claims: _Claims, audience: str, client_id: str | None) -> None:
-    if claims.aud not in (audience, [audience]):
+    if claims.aud != audience:
         raise Rejected("proof_aud", "The proof is for another issuer.", rule=_RULE)
     if client_id is None and claims.iss is not None:
         raise Rejected("proof_iss", "The proof of an anonymous client names a client.", rule=_RULE)
