@@ -79,17 +79,27 @@ def dumps(value: Any) -> bytes:
     value: what `loads` returns, `Encoded`, tuples and other mappings; integers of 64 bits and a sign.
     Raises TypeError for another type, ValueError for an integer that needs a bignum.
     """
-    encode: Callable[[Any], bytes] | None = _ENCODERS.get(type(value))
+    kind = type(value)
+    if kind is bytes:
+        size = len(value)
+        return (_BYTES_HEADS[size] if size < 256 else _head(0x40, size)) + value
+    if kind is str:
+        data: bytes = value.encode()
+        size = len(data)
+        return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + data
+    if kind is int:
+        return _head(0x00, value) if value >= 0 else _head(0x20, -1 - value)
+    encode: Callable[[Any], bytes] | None = _ENCODERS.get(kind)
     if encode is not None:
         return encode(value)
     if isinstance(value, Mapping):
         return _encode_map(value)
-    raise TypeError(f"{type(value).__name__} has no CBOR encoding here")
+    raise TypeError(f"{kind.__name__} has no CBOR encoding here")
 
 
 def byte_string_head(length: int) -> bytes:
     """Return the shortest head of a byte string of `length` bytes."""
-    return _head(0x40, length)
+    return _BYTES_HEADS[length] if length < 256 else _head(0x40, length)
 
 
 def item_end(data: bytes, start: int = 0) -> int:
@@ -106,6 +116,9 @@ def item_end(data: bytes, start: int = 0) -> int:
             if size:
                 offset += size
                 pending += _ADDED[initial]
+            elif initial in _SHORT_STRINGS and data[offset + 1] > 23:
+                offset += 2 + data[offset + 1]
+                pending -= 1
             else:
                 major, argument, offset = _long_head(data, offset)
                 pending += _PER_ARGUMENT[major] * argument - (major != 6)
@@ -156,6 +169,7 @@ _LEAST_ARGUMENT = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
 _PER_ARGUMENT = (0, 0, 0, 0, 1, 2, 0, 0)
 # By first byte: how far the next head is (0: this head is longer than a byte), and the change of `pending`.
 _SIZE = [0 if byte & 0x1F > 23 else 1 + (byte & 0x1F if byte >> 5 in (2, 3) else 0) for byte in range(256)]
+_SHORT_STRINGS = frozenset({0x58, 0x78})
 _ADDED = [_PER_ARGUMENT[byte >> 5] * (byte & 0x1F) - (byte >> 5 != 6) for byte in range(256)]
 
 
@@ -173,17 +187,8 @@ def _head(major: int, argument: int) -> bytes:
     raise ValueError("an integer of more than 64 bits has no CBOR head")
 
 
-def _encode_int(value: int) -> bytes:
-    return _head(0x00, value) if value >= 0 else _head(0x20, -1 - value)
-
-
-def _encode_bytes(value: bytes) -> bytes:
-    return _head(0x40, len(value)) + value
-
-
-def _encode_text(value: str) -> bytes:
-    data = value.encode()
-    return _head(0x60, len(data)) + data
+_BYTES_HEADS = [_head(0x40, size) for size in range(256)]
+_TEXT_HEADS = [_head(0x60, size) for size in range(256)]
 
 
 def _encode_array(value: list[Any] | tuple[Any, ...]) -> bytes:
@@ -213,9 +218,6 @@ def _encode_simple(value: Simple) -> bytes:
 
 
 _ENCODERS: dict[type, Any] = {
-    int: _encode_int,
-    bytes: _encode_bytes,
-    str: _encode_text,
     bool: lambda value: b"\xf5" if value else b"\xf4",
     type(None): lambda _: b"\xf6",
     type(undefined): lambda _: b"\xf7",

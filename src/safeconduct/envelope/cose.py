@@ -81,6 +81,9 @@ def parse(data: bytes, *, max_bytes: int = limits.TOKEN_BYTES) -> Sign1:
     Raises Malformed: cbor_*, cose_malformed, cose_alg_missing, cose_header_duplicate; Unsupported:
     crit_unsupported. Source: RFC 9052 §3, §3.1, §4.2.
     """
+    if data[:1] == _SIGN1_HEAD:
+        # The tag is one byte; without it the parts need no copy out of a tagged, frozen item.
+        return _from_parts(cbor.loads(data[1:], max_bytes=max_bytes))
     return from_item(cbor.loads(data, max_bytes=max_bytes))
 
 
@@ -88,7 +91,10 @@ def from_item(item: Any) -> Sign1:
     """Read a COSE_Sign1 that has been decoded as part of something larger. Raises as `parse`."""
     if type(item) is not cbor.Tag or item.tag != SIGN1_TAG:
         raise Malformed("cose_malformed", "The item is not a tagged COSE_Sign1.", rule=_STRUCTURE)
-    parts = item.value
+    return _from_parts(item.value)
+
+
+def _from_parts(parts: Any) -> Sign1:
     if type(parts) is not list or len(parts) != 4:
         raise Malformed("cose_malformed", "A COSE_Sign1 has four parts.", rule=_STRUCTURE)
     protected_bytes, unprotected, payload, signature = parts
@@ -147,4 +153,5 @@ def _to_be_signed(protected: bytes, payload: bytes) -> bytes:
     )
 
 
+_SIGN1_HEAD = bytes((0xC0 | SIGN1_TAG,))
 _SIGNATURE1 = b"\x84" + cbor.dumps("Signature1")

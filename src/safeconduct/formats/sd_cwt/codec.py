@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.encoding import cbor
 from safeconduct.encoding.cbor import Simple, Tag, undefined
 from safeconduct.errors import Malformed, Unsupported
@@ -17,6 +18,7 @@ _ENCODING = "SD-CWT-08 §5"
 _LEAVES = frozenset[type]({int, str, bytes, bool, float, type(None), type(undefined)})
 _RESERVED_TAGS = frozenset({labels.TO_BE_REDACTED_TAG, labels.REDACTED_ELEMENT_TAG, labels.TO_BE_DECOY_TAG})
 _ELLIPSIS = "..."
+_SURELY_SHORT = limits.CLAIM_KEY_BYTES // 4  # a character has at most four bytes
 
 
 class CborCodec(msgspec.Struct, frozen=True):
@@ -89,7 +91,7 @@ class CborCodec(msgspec.Struct, frozen=True):
 
     def check_key(self, key: Any) -> None:
         """Raise Malformed: claim_key (SD-CWT-08 §5)."""
-        if type(key) is int:
+        if type(key) is int or (type(key) is str and len(key) <= _SURELY_SHORT and key != _ELLIPSIS):
             return
         values.check_key(key)
         if key == _ELLIPSIS and self.profile.element == "ellipsis":

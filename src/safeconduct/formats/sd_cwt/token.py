@@ -117,11 +117,13 @@ def merged(revealed: Revealed, profile: Profile) -> dict[Any, Any]:
 
     Raises Rejected: claim_mismatch.
     """
-    claims: dict[Any, Any] = {}
-    for tree in reversed(revealed.trees):
+    claims = dict(revealed.trees[0])
+    for tree in revealed.trees[1:]:
         _check_agreement(claims, tree)
         claims |= tree
-    return {key: value for key, value in claims.items() if key not in profile.own_claims}
+    for label in profile.own_claims:
+        claims.pop(label, None)
+    return claims
 
 
 def _check_typ(message: Sign1, profile: Profile, accept: Collection[str]) -> None:

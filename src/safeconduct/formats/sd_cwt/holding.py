@@ -18,7 +18,7 @@ from safeconduct.formats.redaction import Located, Path
 from safeconduct.formats.sd_cwt import encrypted, token, values
 from safeconduct.formats.sd_cwt.claims import Claims, resolve
 from safeconduct.formats.sd_cwt.confirmation import confirmed_key
-from safeconduct.formats.sd_cwt.issue import sd_claims_value
+from safeconduct.formats.sd_cwt.issuance import sd_claims_value
 from safeconduct.formats.sd_cwt.labels import AUD, CNF, CNONCE, CTI, EXP, IAT, NBF, SD_AEAD_ENCRYPTED_CLAIMS
 from safeconduct.formats.sd_cwt.profile import IETF_08, Profile
 from safeconduct.formats.sd_cwt.token import OpenToken

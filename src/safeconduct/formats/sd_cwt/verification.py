@@ -14,7 +14,7 @@ from safeconduct.formats.sd_cwt import encrypted, token, values
 from safeconduct.formats.sd_cwt.claims import Claims
 from safeconduct.formats.sd_cwt.confirmation import confirmed_key
 from safeconduct.formats.sd_cwt.labels import AUD, CLAIM_NAMES, CNF, CNONCE, IAT, ISS, SUB, VCT
-from safeconduct.formats.sd_cwt.parse import Parsed, parse
+from safeconduct.formats.sd_cwt.parsing import Parsed, parse
 from safeconduct.formats.sd_cwt.token import OpenToken
 from safeconduct.trust import WAIVED, Policy, Trust
 
