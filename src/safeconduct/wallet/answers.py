@@ -1,0 +1,60 @@
+"""What servers answer instead of a result, told to a person with what to do next."""
+
+from safeconduct.errors import Rejected
+from safeconduct.net.fetch import Response
+from safeconduct.protocols.oauth import errors
+
+_CHALLENGE = "use_dpop_nonce"
+
+_TOKEN_REFUSALS = {
+    "invalid_grant": Rejected(
+        "grant_refused",
+        "The issuer refused the code: the transaction code was wrong, or the offer is used up or too old. "
+        "Check the transaction code; else ask the issuer for a new offer.",
+    ),
+    "invalid_client": Rejected(
+        "client_refused", "The issuer serves only wallets that it knows; ask it for one that can be used."
+    ),
+}
+
+_CREDENTIAL_REFUSALS = {
+    "credential_request_denied": Rejected(
+        "credential_denied", "The issuer will not give this credential; ask it for the reason."
+    ),
+    "invalid_nonce": Rejected("nonce_refused", "The issuer refused its own nonce; accept the offer again."),
+    "invalid_token": Rejected(
+        "token_refused", "The issuer no longer takes its token; ask it for a new offer."
+    ),
+    "unknown_credential_identifier": Rejected(
+        "credential_spent",
+        "The issuer has given this credential already, or never offered it; ask for a new offer.",
+    ),
+}
+
+
+def is_challenge(response: Response) -> bool:
+    """Tell whether the answer asks for a DPoP proof with a nonce (RFC 9449 §8, §9)."""
+    if response.status not in (400, 401) or "dpop-nonce" not in response.headers:
+        return False
+    asked = errors.parse_error(response.body, status=response.status).error
+    return asked == _CHALLENGE or f'error="{_CHALLENGE}"' in response.headers.get("www-authenticate", "")
+
+
+def token_refusal(response: Response) -> Rejected:
+    """Return the error that a token endpoint's answer amounts to."""
+    return _refusal(response, _TOKEN_REFUSALS, "The issuer gave no token; try again, or ask for a new offer.")
+
+
+def credential_refusal(response: Response) -> Rejected:
+    """Return the error that a credential endpoint's answer amounts to."""
+    return _refusal(
+        response, _CREDENTIAL_REFUSALS, "The issuer gave no credential; try again, or ask for a new offer."
+    )
+
+
+def _refusal(response: Response, known: dict[str, Rejected], otherwise: str) -> Rejected:
+    error = errors.parse_error(response.body, status=response.status).error
+    found = known.get(error)
+    if found is not None:
+        return Rejected(found.code, found.reason)
+    return Rejected("issuer_unwilling", f"{otherwise} (HTTP status {response.status})")

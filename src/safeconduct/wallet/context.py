@@ -1,0 +1,40 @@
+"""What every step of the wallet works with."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from safeconduct.clock import Clock
+from safeconduct.crypto.keys import Key
+from safeconduct.ids import Random
+from safeconduct.net.fetch import Fetcher
+from safeconduct.storage import Database
+
+Unencrypted = Literal["refused", "allowed"]
+"""Whether the wallet deals with an issuer that offers no encryption."""
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something that a server said and the wallet did not believe. code: stable; reason: for a person."""
+
+    code: str
+    reason: str
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """The wallet's surroundings.
+
+    fetcher: the wallet's own connection. clock: seconds. random: unpredictable bytes.
+    new_key: makes a private key for the algorithm of that COSE name.
+    report: is told what the wallet noticed.
+    allow_http_loopback: takes issuers and servers on this machine without TLS.
+    """
+
+    database: Database
+    fetcher: Fetcher
+    clock: Clock
+    random: Random
+    new_key: Callable[[str], Key]
+    report: Callable[[Notice], None]
+    allow_http_loopback: bool
