@@ -1,0 +1,1 @@
+"""What every service's HTTP shares: the application around its routes, problems, limits, listeners."""

@@ -1,0 +1,94 @@
+"""An application around a service's routes: a public one, or one for management on a listener of its own."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from safeconduct import limits
+from safeconduct.settings import Secret
+from safeconduct.telemetry import Telemetry
+from safeconduct.telemetry.metrics import CONTENT_TYPE
+from safeconduct.web import responses
+from safeconduct.web.auth import require_bearer
+from safeconduct.web.middleware import Guard, Observer
+from safeconduct.web.problems import RFC9457, Problems
+
+OPEN_PATHS = frozenset({"/healthz", "/metrics"})
+"""What the management listener answers without its token, as probes and scrapers expect."""
+
+
+def public_app(
+    routes: Sequence[Route],
+    *,
+    telemetry: Telemetry,
+    problems: Problems,
+    max_body: int = limits.HTTP_BODY_BYTES,
+) -> ASGIApp:
+    """Build the application that strangers reach.
+
+    routes: Starlette's, whose endpoints raise SafeconductErrors and never word an error themselves.
+    problems: OAUTH or RFC9457. max_body: longest request body in bytes.
+    """
+    return _application(_Routes(routes), telemetry=telemetry, problems=problems, max_body=max_body)
+
+
+def admin_app(
+    routes: Sequence[Route],
+    *,
+    telemetry: Telemetry,
+    token: Secret | None,
+    healthy: Callable[[], Awaitable[bool]] | None = None,
+) -> ASGIApp:
+    """Build the application for management: the routes for bearers of the token, `/healthz` and `/metrics`.
+
+    token: None refuses all management. healthy: says whether the service can do its work.
+    """
+    health = [_health_route(healthy), _metrics_route(telemetry)]
+    inner = _BearerOnly(_Routes([*health, *routes]), token=token)
+    return _application(inner, telemetry=telemetry, problems=RFC9457, max_body=limits.HTTP_BODY_BYTES)
+
+
+def _application(inner: ASGIApp, *, telemetry: Telemetry, problems: Problems, max_body: int) -> ASGIApp:
+    guard = Guard(inner, telemetry=telemetry, problems=problems, max_body=max_body)
+    return Observer(guard, telemetry=telemetry)
+
+
+class _Routes:
+    """Starlette's router, which raises for what it has no route for, and redirects nowhere."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._router = Router(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self  # with an "app" in the scope, the router raises instead of answering itself
+        await self._router(scope, receive, send)
+
+
+class _BearerOnly:
+    def __init__(self, app: ASGIApp, *, token: Secret | None) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in OPEN_PATHS:
+            require_bearer(Request(scope), token=self._token)
+        await self._app(scope, receive, send)
+
+
+def _health_route(healthy: Callable[[], Awaitable[bool]] | None) -> Route:
+    async def health(_request: Request) -> Response:
+        if healthy is None or await healthy():
+            return responses.json({"status": "ok"})
+        return responses.json({"status": "unavailable"}, status=503)
+
+    return Route("/healthz", health, methods=["GET"])
+
+
+def _metrics_route(telemetry: Telemetry) -> Route:
+    async def metrics(_request: Request) -> Response:
+        return responses.body(telemetry.metrics.render(), media_type=CONTENT_TYPE)
+
+    return Route("/metrics", metrics, methods=["GET"])
