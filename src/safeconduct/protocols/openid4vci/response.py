@@ -12,6 +12,7 @@ from safeconduct.protocols import limits, wire
 
 _RULE = "OpenID4VCI §8.3"
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.CODE_CHARS)]
+_Seconds = msgspec.Meta(gt=0, le=10**9)
 
 
 class CredentialResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +93,7 @@ class _Response(msgspec.Struct, frozen=True):
     credentials: Annotated[tuple[_Issued, ...], msgspec.Meta(max_length=limits.BATCH_SIZE)] | None = None
     notification_id: _Text | None = None
     transaction_id: _Text | None = None
-    interval: Annotated[int | float, msgspec.Meta(gt=0, le=10**9)] | None = None
+    interval: Annotated[int, _Seconds] | Annotated[float, _Seconds] | None = None
 
 
 def _deferred(members: _Response) -> DeferredResponse:
