@@ -1,0 +1,91 @@
+"""How the issuer is put together from its settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+
+from safeconduct.clock import Clock
+from safeconduct.protocols.openid4vci.encryption import SignedRequests
+from safeconduct.services.issuer.admin import admin_routes
+from safeconduct.services.issuer.configuration import load_catalogue
+from safeconduct.services.issuer.offers import Offers
+from safeconduct.services.issuer.routes import routes
+from safeconduct.services.issuer.service import Issuer
+from safeconduct.services.issuer.signing_key import load_or_create
+from safeconduct.settings import IssuerSettings
+from safeconduct.storage import Database, StorageUnavailable
+from safeconduct.storage.migrations import ISSUER
+from safeconduct.telemetry import Telemetry
+from safeconduct.web.app import admin_app, public_app
+from safeconduct.web.problems import OAUTH
+from safeconduct.web.serve import Listener, Tls
+from safeconduct.web.upkeep import repeatedly
+
+SWEEP_SECONDS = 60
+"""How often expired rows are deleted."""
+
+
+@asynccontextmanager
+async def open_issuer(
+    settings: IssuerSettings,
+    *,
+    telemetry: Telemetry,
+    clock: Clock,
+    signed_requests: SignedRequests = "accepted",
+) -> AsyncIterator[list[Listener]]:
+    """Opens the issuer's database and yields its listeners, the public one first.
+
+    signed_requests: "required" serves only wallets that sign their requests inside the encryption.
+    Raises ConfigurationError, MigrationError, StorageUnavailable.
+    """
+    signing = load_or_create(settings.signing_key)
+    if signing.created:
+        telemetry.log.warning("signing_key_created")
+    catalogue = load_catalogue(
+        settings.configurations,
+        issuer=settings.url,
+        signing_algorithm=signing.key.algorithm.cose,
+        credential_lifetime=settings.credential_lifetime,
+    )
+    async with await Database.open(settings.database, branch=ISSUER) as database:
+        issuer = Issuer(
+            settings=settings,
+            database=database,
+            catalogue=catalogue,
+            signer=signing.key,
+            clock=clock,
+            telemetry=telemetry,
+            signed_requests=signed_requests,
+        )
+        offers = Offers(
+            settings=settings, database=database, catalogue=catalogue, signer=signing.key, clock=clock
+        )
+        async with repeatedly(issuer.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry):
+            yield [
+                _public_listener(settings, issuer, offers, telemetry),
+                _admin_listener(settings, offers, database, telemetry),
+            ]
+
+
+def _public_listener(
+    settings: IssuerSettings, issuer: Issuer, offers: Offers, telemetry: Telemetry
+) -> Listener:
+    app = public_app(routes(issuer, offers), telemetry=telemetry, problems=OAUTH)
+    tls = None
+    if settings.tls_certificate and settings.tls_key:
+        tls = Tls(settings.tls_certificate, settings.tls_key)
+    return Listener("issuer", app, settings.host, settings.port, tls)
+
+
+def _admin_listener(
+    settings: IssuerSettings, offers: Offers, database: Database, telemetry: Telemetry
+) -> Listener:
+    async def healthy() -> bool:
+        try:
+            return await database.run(lambda connection: connection.scalar(text("SELECT 1")) == 1)
+        except StorageUnavailable:
+            return False
+
+    app = admin_app(admin_routes(offers), telemetry=telemetry, token=settings.admin_token, healthy=healthy)
+    return Listener("issuer-admin", app, settings.admin_host, settings.admin_port)
