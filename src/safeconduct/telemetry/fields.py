@@ -13,7 +13,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 _DIGITS = 4
 """Digits a word may have: enough for `es256` or `rfc9457`, too few for anything random."""
 
-_WORD = re.compile(r"[a-z]{1,24}(?:[_-][a-z0-9]{1,24}){0,9}")
+_WORD = re.compile(r"[a-z][a-z0-9]{0,23}(?:[_-][a-z0-9]{1,24}){0,9}")
 _ROUTE = re.compile(r"unmatched|(?:/(?:\{[a-z_]{1,32}(?::[a-z]{1,8})?\}|[a-z0-9._-]{0,40})){1,8}")
 _PLACE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}:[0-9]{1,6}")
 _TYPE = re.compile(r"[A-Za-z_.]{1,80}")
@@ -53,7 +53,7 @@ def _is_bucket(value: Any) -> bool:
 FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "service": is_word,
     "route": _is_route,
-    "method": METHODS.__contains__,
+    "method": lambda value: isinstance(value, str) and value in METHODS,
     "status": _number(999),
     "code": is_word,
     "state": is_word,
