@@ -1,0 +1,61 @@
+"""The trust file as operators write it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from safeconduct.crypto.keys import Key
+from safeconduct.errors import Malformed
+from safeconduct.trust.file import read_trust
+
+FIRST, SECOND = Key.generate("ES256", kid="one"), Key.generate("Ed25519")
+ISSUER = "https://issuer.example"
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [FIRST.public.to_jwk(), SECOND.public.to_pem()],
+        {"keys": [FIRST.public.to_jwk(), SECOND.public.to_jwk()]},
+        [{"pem": FIRST.public.to_pem(), "kid": "one"}, {"pem": SECOND.public.to_pem()}],
+    ],
+)
+def test_keys_may_be_a_jwk_set_or_an_array_of_jwks_and_pems(listed: Any) -> None:
+    trust = read_trust(json.dumps({ISSUER: listed, "https://other.example": FIRST.public.to_jwk()}).encode())
+    assert trust.issuers[ISSUER] == (FIRST.public, SECOND.public)
+    assert trust.keys_for(ISSUER, b"one") == (FIRST.public,)
+    assert trust.keys_for("https://other.example", None) == (FIRST.public,)
+    assert trust.keys_for("https://stranger.example", None) == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        (b"", "json_malformed"),
+        (b"[]", "json_not_object"),
+        (b"\x00\xff", "json_malformed"),
+        (b'{"https://i.example": [], "https://i.example": []}', "json_duplicate_member"),
+        (b"{}", "trust_file_malformed"),
+        (b'{"https://i.example": []}', "trust_file_malformed"),
+        (b'{"https://i.example": {"keys": []}}', "trust_file_malformed"),
+        (b'{"https://i.example": {"keys": 1}}', "trust_file_malformed"),
+        (b'{"https://i.example": [1]}', "trust_file_malformed"),
+        (b'{"https://i.example": null}', "trust_file_malformed"),
+        (b'{"https://i.example": ["not a key"]}', "trust_file_malformed"),
+        (b'{"https://i.example": [{"kty": "oct", "k": "AA"}]}', "trust_file_malformed"),
+        (b'{"https://i.example": [{"pem": 1}]}', "trust_file_malformed"),
+        (b'{"https://i.example": [{"pem": "", "kid": 1}]}', "trust_file_malformed"),
+    ],
+)
+def test_what_is_no_trust_file_is_malformed(document: bytes, code: str) -> None:
+    with pytest.raises(Malformed) as error:
+        read_trust(document)
+    assert error.value.code == code
+
+
+def test_a_private_key_is_not_trusted_and_its_place_is_named() -> None:
+    listed = [FIRST.public.to_jwk(), SECOND.to_jwk(private=True)]
+    with pytest.raises(Malformed, match="Issuer 1, key 2") as error:
+        read_trust(json.dumps({ISSUER: listed}).encode())
+    assert error.value.code == "trust_file_malformed"
