@@ -31,6 +31,7 @@ AKP_PRIV: Final = -2
 
 _TYPES: Final = {1: "OKP", 2: "EC2", 7: "AKP"}
 _TYPE_NUMBERS: Final = {name: number for number, name in _TYPES.items()}
+_LABEL_TYPES: Final = frozenset((int, str))
 _SIGN: Final = 1
 _VERIFY: Final = 2
 _RULE: Final = "RFC 9053 §7"
@@ -107,10 +108,9 @@ def names(kind: KeyKind, algorithm: Algorithm, kid: str | bytes | None) -> dict[
 def _members(key: object) -> dict[Any, Any]:
     if not isinstance(key, dict):
         raise malformed("A COSE key is not a map.", rule="RFC 9052 §7")
-    for label in key:
-        # True and 1.0 equal the label 1 in a dict, but are not labels.
-        if type(label) is not int and type(label) is not str:
-            raise malformed("A COSE key label is neither an integer nor a text.", rule="RFC 9052 §1.4")
+    # True and 1.0 equal the label 1 in a dict, but are not labels.
+    if not _LABEL_TYPES.issuperset(map(type, key)):
+        raise malformed("A COSE key label is neither an integer nor a text.", rule="RFC 9052 §1.4")
     return key
 
 
@@ -143,11 +143,9 @@ def _parameter_set(members: dict[Any, Any]) -> KeyKind:
 
 
 def _algorithm(members: dict[Any, Any]) -> str | None:
-    number = members.get(ALG)
-    if number is None:
-        if ALG in members:
-            raise malformed("The algorithm of the COSE key is not a number or name.", rule="RFC 9052 §7.1")
+    if ALG not in members:
         return None
+    number = members[ALG]
     if type(number) is not int and type(number) is not str:
         raise malformed("The algorithm of the COSE key is not a number or name.", rule="RFC 9052 §7.1")
     try:
