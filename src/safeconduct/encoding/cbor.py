@@ -10,7 +10,7 @@ in bytewise order of their encoded keys.
 """
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cbor2
@@ -30,6 +30,7 @@ __all__ = [
     "dumps",
     "item_end",
     "loads",
+    "loads_each",
     "undefined",
 ]
 
@@ -56,21 +57,19 @@ def loads(data: bytes, *, max_depth: int = limits.CBOR_DEPTH, max_bytes: int = l
     """
     if len(data) > max_bytes:
         raise Malformed("cbor_too_large", f"The CBOR item is longer than {max_bytes} bytes.")
-    try:
-        value = cbor2.loads(
-            data,
-            semantic_decoders=_OPAQUE_TAGS,
-            tag_hook=_keep_tag,
-            allow_indefinite=False,
-            allow_duplicate_keys=False,
-            max_depth=max_depth,
-        )
-    except (cbor2.CBORError, TypeError, ValueError, OverflowError, RecursionError, MemoryError):
-        item_end(data)  # says more precisely what is wrong, where it can
-        raise Malformed("cbor_malformed", "The bytes are not strict CBOR.", rule=_RULE) from None
+    value = _decode(data, max_depth)
     if item_end(data) != len(data):
         raise Malformed("cbor_trailing_bytes", "Bytes follow the CBOR item.", rule=_RULE)
     return value
+
+
+def loads_each(items: Sequence[bytes], *, max_depth: int = limits.CBOR_DEPTH) -> list[Any]:
+    """Decode many items in one go; each must be exactly one item. Raises as `loads`."""
+    for item in items:
+        if item_end(item) != len(item):
+            raise Malformed("cbor_trailing_bytes", "Bytes follow the CBOR item.", rule=_RULE)
+    values: list[Any] = _decode(_head(0x80, len(items)) + b"".join(items), max_depth + 1)
+    return values
 
 
 def dumps(value: Any) -> bytes:
@@ -82,11 +81,12 @@ def dumps(value: Any) -> bytes:
     kind = type(value)
     if kind is bytes:
         size = len(value)
-        return (_BYTES_HEADS[size] if size < 256 else _head(0x40, size)) + value
+        data: bytes = (_BYTES_HEADS[size] if size < 256 else _head(0x40, size)) + value
+        return data
     if kind is str:
-        data: bytes = value.encode()
-        size = len(data)
-        return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + data
+        text: bytes = value.encode()
+        size = len(text)
+        return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + text
     if kind is int:
         return _head(0x00, value) if value >= 0 else _head(0x20, -1 - value)
     encode: Callable[[Any], bytes] | None = _ENCODERS.get(kind)
@@ -95,6 +95,21 @@ def dumps(value: Any) -> bytes:
     if isinstance(value, Mapping):
         return _encode_map(value)
     raise TypeError(f"{kind.__name__} has no CBOR encoding here")
+
+
+def _decode(data: bytes, max_depth: int) -> Any:
+    try:
+        return cbor2.loads(
+            data,
+            semantic_decoders=_OPAQUE_TAGS,
+            tag_hook=_keep_tag,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            max_depth=max_depth,
+        )
+    except (cbor2.CBORError, TypeError, ValueError, OverflowError, RecursionError, MemoryError):
+        item_end(data)  # says more precisely what is wrong, where it can
+        raise Malformed("cbor_malformed", "The bytes are not strict CBOR.", rule=_RULE) from None
 
 
 def byte_string_head(length: int) -> bytes:
@@ -108,16 +123,15 @@ def item_end(data: bytes, start: int = 0) -> int:
     One flat pass over the heads: `pending` counts the items still to come, strings are skipped whole.
     Raises Malformed: cbor_malformed, cbor_not_preferred.
     """
-    offset, pending = start, 1
+    offset, pending, sizes, added = start, 1, _SIZE, _ADDED
     try:
         while pending:
             initial = data[offset]
-            size = _SIZE[initial]
-            if size:
+            if size := sizes[initial]:
                 offset += size
-                pending += _ADDED[initial]
-            elif initial in _SHORT_STRINGS and data[offset + 1] > 23:
-                offset += 2 + data[offset + 1]
+                pending += added[initial]
+            elif initial in _SHORT_STRINGS and (length := data[offset + 1]) > 23:
+                offset += 2 + length
                 pending -= 1
             else:
                 major, argument, offset = _long_head(data, offset)
@@ -233,11 +247,15 @@ _ENCODERS: dict[type, Any] = {
 
 def _thaw(value: Any) -> Any:
     """Give the frozen containers that cbor2 builds inside tags their ordinary types."""
-    if isinstance(value, tuple):
-        return [_thaw(item) for item in value]
-    if isinstance(value, cbor2.frozendict):
-        return {key: _thaw(item) for key, item in value.items()}
+    kind = type(value)
+    if kind is tuple:
+        return [_thaw(item) if type(item) in _FROZEN else item for item in value]
+    if kind is cbor2.frozendict:
+        return {key: _thaw(item) if type(item) in _FROZEN else item for key, item in value.items()}
     return value
+
+
+_FROZEN = (tuple, cbor2.frozendict)
 
 
 def _keep_tag(tag: Tag, immutable: bool) -> Tag:

@@ -81,11 +81,19 @@ class Codec(Protocol):
     def encode(self, kind: Kind, salt: bytes, key: Any, value: Any) -> Disclosure:
         """Make a disclosure."""
 
-    def digests(self, encoded: bytes) -> tuple[Any, ...]:
-        """Return the digest of a disclosure; more than one where a leniency admits other inputs."""
+    def digest(self, encoded: bytes) -> Any:
+        """Return the digest of a disclosure."""
 
-    def is_digest(self, digest: Any) -> bool:
-        """Tell whether a value has the form of a digest."""
+    def index(self, disclosures: Iterable[Disclosure]) -> dict[Any, Disclosure]:
+        """Return the disclosures by digest; by more than one where a leniency admits other hash inputs."""
+
+    @property
+    def digest_type(self) -> type[Any]:
+        """The type of a digest."""
+
+    @property
+    def digest_size(self) -> int:
+        """The length of a digest in its own units."""
 
     def element(self, digest: Any) -> Any:
         """Return the array element that holds a digest."""
@@ -106,7 +114,18 @@ Salts = Callable[[Kind, Any, Any], bytes]
 
 def random_salts(random: Random = secrets.token_bytes, size: int = 16) -> Salts:
     """Return a source of unpredictable salts of `size` bytes."""
-    return lambda _kind, _key, _value: random(size)
+    pool: list[bytes] = []
+
+    def salt(_kind: Kind, _key: Any, _value: Any) -> bytes:
+        if not pool:  # one draw for many: the operating system is asked once
+            drawn = random(size * _DRAWN)
+            pool.extend(drawn[start : start + size] for start in range(0, size * _DRAWN, size))
+        return pool.pop()
+
+    return salt
+
+
+_DRAWN = 16
 
 
 class Concealed(msgspec.Struct, frozen=True):
@@ -185,7 +204,7 @@ class _Concealer:
             raise Malformed("too_many_disclosures", f"More than {limits.DISCLOSURES} disclosures.")
         disclosure = self.codec.encode(kind, self.salts(kind, key, value), key, value)
         self.disclosures.append(disclosure)
-        return self.codec.digests(disclosure.encoded)[0]
+        return self.codec.digest(disclosure.encoded)
 
     def decoys(self, mark: Decoys) -> list[Any]:
         return [self.hide("decoy", None, mark.number) for _ in range(mark.count)]
@@ -233,7 +252,7 @@ def reveal(
     """
     revealer = _Revealer(disclosures, codec, fixed, locate)
     result = tuple(revealer.map(tree, 1, ()) for tree in trees)
-    if revealer.open:
+    if revealer.by_digest:
         raise Rejected(
             "disclosure_unreferenced", "A disclosure answers no digest.", rule="SD-CWT-08 §9 step 8"
         )
@@ -246,18 +265,16 @@ class _Revealer:
     ) -> None:
         self.codec, self.fixed, self.locate = codec, fixed, locate
         self.leaves, self.marker = codec.leaves, codec.marker
-        self.by_digest: dict[Any, Disclosure] = {}
-        self.open: set[bytes] = set()
+        self.digest_type, self.digest_size = codec.digest_type, codec.digest_size
         self.seen: set[Any] = set()
         self.withheld = 0
         self.outer: tuple[Disclosure, ...] = ()
         self.located: list[Located] = []
-        for disclosure in disclosures:
-            if disclosure.encoded in self.open:
-                raise Rejected("disclosure_duplicate", "A disclosure is there twice.")
-            self.open.add(disclosure.encoded)
-            for digest in codec.digests(disclosure.encoded):
-                self.by_digest[digest] = disclosure
+        shown = tuple(disclosures)
+        self.by_digest = codec.index(shown)
+        self.aliased = len(self.by_digest) > len(shown)
+        if len({disclosure.encoded for disclosure in shown}) != len(shown):
+            raise Rejected("disclosure_duplicate", "A disclosure is there twice.")
 
     def value(self, value: Any, depth: int, path: Path) -> Any:
         kind = type(value)
@@ -292,21 +309,23 @@ class _Revealer:
     def entries(self, digests: Any, result: dict[Any, Any], depth: int, path: Path) -> None:
         if type(digests) is not list:
             raise Malformed("digest_malformed", "The redacted claim keys are not an array.")
+        self.admit(digests)
+        check_key, fixed, take = self.codec.check_key, frozenset() if path else self.fixed, self.take
         for digest in digests:
-            disclosure = self.take(digest, "entry")
+            disclosure = take(digest, "entry")
             if disclosure is None:
                 continue
             key = disclosure.key
-            self.codec.check_key(key)
-            if key == self.marker:
-                raise Rejected("claim_reserved", "A disclosure reveals the marker of redacted claims.")
+            check_key(key)
             if key in result:
                 raise Rejected(
                     "claim_duplicate", "A revealed claim stands there already.", rule="SD-CWT-08 §9 step 8"
                 )
-            if not path and key in self.fixed:
+            if key in fixed:
                 raise Rejected("claim_not_redactable", "This claim may not be redacted.", rule="SD-CWT-08 §4")
-            result[key] = self.inner(disclosure, depth + 1, (*path, key))
+            if key == self.marker:
+                raise Rejected("claim_reserved", "A disclosure reveals the marker of redacted claims.")
+            result[key] = self.inner(disclosure, depth + 1, path, key)
 
     def array(self, items: list[Any], depth: int, path: Path) -> list[Any]:
         _check_depth(depth, len(items))
@@ -315,45 +334,48 @@ class _Revealer:
             if type(item) in self.leaves:
                 result.append(item)
                 continue
-            here = (*path, Index(len(result)))
+            here = Index(len(result))
             digest = self.codec.element_digest(item)
             if digest is None:
-                result.append(self.value(item, depth + 1, here))
+                result.append(self.value(item, depth + 1, (*path, here)))
                 continue
+            self.admit([digest])
             disclosure = self.take(digest, "element")
             if disclosure is not None:
-                result.append(self.inner(disclosure, depth + 1, here))
+                result.append(self.inner(disclosure, depth + 1, path, here))
         return result
+
+    def admit(self, digests: list[Any]) -> None:
+        """Check the form of digests, and that none was there before: each stands for one claim."""
+        if any(type(item) is not self.digest_type or len(item) != self.digest_size for item in digests):
+            raise Malformed("digest_malformed", "A digest has the wrong type or length.")
+        if len(set(digests)) != len(digests) or not self.seen.isdisjoint(digests):
+            raise Rejected("digest_duplicate", "A digest occurs twice.", rule="RFC 9901 §7.1 step 4")
+        self.seen.update(digests)
 
     def take(self, digest: Any, kind: Kind) -> Disclosure | None:
         """Return the disclosure that a digest stands for, None if it is withheld or a decoy."""
-        if not self.codec.is_digest(digest):
-            raise Malformed("digest_malformed", "A digest has the wrong type or length.")
-        if digest in self.seen:
-            raise Rejected("digest_duplicate", "A digest occurs twice.", rule="RFC 9901 §7.1 step 4")
-        self.seen.add(digest)
-        disclosure = self.by_digest.get(digest)
+        disclosure = self.by_digest.pop(digest, None)
         if disclosure is None:
             self.withheld += 1
             return None
-        if disclosure.encoded not in self.open:
-            raise Rejected("digest_duplicate", "Two digests stand for one disclosure.")
-        self.open.remove(disclosure.encoded)
+        if self.aliased:
+            others = [alias for alias, other in self.by_digest.items() if other is disclosure]
+            for alias in others:
+                del self.by_digest[alias]
+        if disclosure.kind == kind:
+            return disclosure
         if disclosure.kind == "decoy":
             return None
-        if disclosure.kind != kind:
-            raise Rejected(
-                "disclosure_misplaced", "An entry's disclosure stands for an element, or the reverse."
-            )
-        return disclosure
+        raise Rejected("disclosure_misplaced", "An entry's disclosure stands for an element, or the reverse.")
 
-    def inner(self, disclosure: Disclosure, depth: int, path: Path) -> Any:
+    def inner(self, disclosure: Disclosure, depth: int, path: Path, key: Any) -> Any:
+        value = disclosure.value
         if not self.locate:
-            value = disclosure.value
-            return value if type(value) in self.leaves else self.value(value, depth, path)
-        self.located.append(Located(disclosure, path, self.outer))
+            return value if type(value) in self.leaves else self.value(value, depth, (*path, key))
+        self.located.append(Located(disclosure, (*path, key), self.outer))
         outer, self.outer = self.outer, (*self.outer, disclosure)
-        value = self.value(disclosure.value, depth, path)
+        value = self.value(value, depth, (*path, key))
         self.outer = outer
         return value
 

@@ -1,7 +1,7 @@
 """SD-CWT as the redaction engine sees it: legal keys and values, disclosures, digests."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -26,56 +26,62 @@ class CborCodec(msgspec.Struct, frozen=True):
 
     profile: Profile
     sd_alg: int
+    raw_only: bool
     raw_digests: bool
     marker: Any
     hash_new: Callable[..., Any]
-    digest_bytes: int
+    digest_size: int
+    digest_type: type = bytes
     leaves: frozenset[type] = _LEAVES
 
     def encode(self, kind: Kind, salt: bytes, key: Any, value: Any) -> Disclosure:
         """Make a disclosure (SD-CWT-08 §6)."""
-        parts = [cbor.dumps(salt)]
         if kind == "entry":
-            parts += [cbor.dumps(value), cbor.dumps(key)]
-            if self.profile.order == "key-value":
-                parts[1:] = reversed(parts[1:])
+            first, second = (value, key) if self.profile.order == "value-key" else (key, value)
+            encoded = b"\x83" + cbor.dumps(salt) + cbor.dumps(first) + cbor.dumps(second)
         elif kind == "element":
-            parts.append(cbor.dumps(value))
-        encoded = bytes((0x80 | len(parts),)) + b"".join(parts)
-        return Disclosure(kind, salt, encoded, None if kind == "decoy" else value, key)
+            encoded = b"\x82" + cbor.dumps(salt) + cbor.dumps(value)
+        else:
+            encoded, value = b"\x81" + cbor.dumps(salt), None
+        return Disclosure(kind, salt, encoded, value, key)
 
-    def decode(self, encoded: Any) -> Disclosure:
-        """Read a received disclosure. Raises Malformed: disclosure_malformed, salt_size and cbor_*."""
-        if type(encoded) is not bytes:
+    def decode(self, encoded: list[Any]) -> tuple[Disclosure, ...]:
+        """Read received disclosures. Raises Malformed: disclosure_malformed, salt_size and cbor_*."""
+        if any(type(item) is not bytes for item in encoded):
             raise Malformed("disclosure_malformed", "A disclosure is not a byte string.", rule="SD-CWT-08 §6")
-        parts = cbor.loads(encoded)
+        return tuple(map(self._disclosure, encoded, cbor.loads_each(encoded)))
+
+    def _disclosure(self, encoded: bytes, parts: Any) -> Disclosure:
         if type(parts) is not list or not 1 <= len(parts) <= 3 or type(parts[0]) is not bytes:
             raise Malformed("disclosure_malformed", "A disclosure is not [salt, ...].", rule="SD-CWT-08 §6")
-        salt = parts[0]
         least, most = self.profile.salt_bytes
-        if not least <= len(salt) <= most:
+        if not least <= len(parts[0]) <= most:
             raise Malformed("salt_size", "A salt has the wrong length.", rule="SD-CWT-08 §6")
-        if len(parts) == 1:
-            return Disclosure("decoy", salt, encoded)
+        if len(parts) == 3:
+            salt, value, key = parts
+            if self.profile.order == "key-value":
+                value, key = key, value
+            return Disclosure("entry", salt, encoded, value, key)
         if len(parts) == 2:
-            return Disclosure("element", salt, encoded, parts[1])
-        value, key = parts[1:] if self.profile.order == "value-key" else reversed(parts[1:])
-        return Disclosure("entry", salt, encoded, value, key)
+            return Disclosure("element", parts[0], encoded, parts[1])
+        return Disclosure("decoy", parts[0], encoded)
 
-    def digests(self, encoded: bytes) -> tuple[bytes, ...]:
+    def digest(self, encoded: bytes) -> bytes:
         """Return the Redacted Claim Hash of the bytes received, wrapped in a byte string as -08 has it."""
-        if self.profile.digest_input == "raw":
-            return (self.digest(encoded),)
-        wrapped = self.digest(cbor.byte_string_head(len(encoded)) + encoded)
-        return (wrapped, self.digest(encoded)) if self.raw_digests else (wrapped,)
-
-    def digest(self, data: bytes) -> bytes:
-        """Hash with `sd_alg`."""
+        data = encoded if self.raw_only else cbor.byte_string_head(len(encoded)) + encoded
         return bytes(self.hash_new(data).digest())
 
-    def is_digest(self, digest: Any) -> bool:
-        """Tell whether this is a byte string of the hash's length."""
-        return type(digest) is bytes and len(digest) == self.digest_bytes
+    def index(self, disclosures: Iterable[Disclosure]) -> dict[Any, Disclosure]:
+        """Return the disclosures by digest, by the raw one too where that leniency is accepted."""
+        digest = self.digest
+        found: dict[Any, Disclosure] = {digest(item.encoded): item for item in disclosures}
+        if self.raw_digests:
+            found |= {self.hash(item.encoded): item for item in disclosures}
+        return found
+
+    def hash(self, data: bytes) -> bytes:
+        """Hash with `sd_alg`."""
+        return bytes(self.hash_new(data).digest())
 
     def element(self, digest: bytes) -> Any:
         """Write a redacted array element."""
@@ -115,18 +121,19 @@ class CborCodec(msgspec.Struct, frozen=True):
 
 def for_profile(profile: Profile, sd_alg: Any, *, raw_digests: bool = False) -> CborCodec:
     """Return the codec of a token. Raises Unsupported: sd_alg_unsupported (SD-CWT-08 §8.2)."""
-    name = HASHES.get(sd_alg) if type(sd_alg) is int else None
-    if name is None:
+    found = _HASHES.get(sd_alg) if type(sd_alg) is int else None
+    if found is None:
         raise Unsupported(
             "sd_alg_unsupported", "The hash algorithm is not one of SHA-2.", rule="SD-CWT-08 §4"
         )
-    digest_bytes = hashlib.new(name).digest_size
-    constructor = _constructor(name)
-    return CborCodec(profile, sd_alg, raw_digests, profile.marker, constructor, digest_bytes)
+    raw_only = profile.digest_input == "raw"
+    return CborCodec(profile, sd_alg, raw_only, raw_digests, profile.marker, *found)
 
 
-def _constructor(name: str) -> Callable[..., Any]:
-    if name in ("sha256", "sha384", "sha512"):
-        found: Callable[..., Any] = getattr(hashlib, name)
-        return found
-    return lambda data: hashlib.new(name, data)
+def _hash(name: str) -> tuple[Callable[..., Any], int]:
+    """Return the constructor of a hash and its digest's length in bytes."""
+    constructor = getattr(hashlib, name, None) or (lambda data: hashlib.new(name, data))
+    return constructor, hashlib.new(name).digest_size
+
+
+_HASHES = {sd_alg: _hash(name) for sd_alg, name in HASHES.items()}

@@ -96,12 +96,12 @@ def open_entries(
     Raises Rejected: aead_authentication_failed for an entry that a key is for and none opens, and as
     `CborCodec.decode` for what is inside.
     """
-    opened = []
+    opened: list[bytes] = []
     for entry in entries:
         fitting = [key for key in keys if key.context is None or key.context == entry.context]
         if fitting:
-            opened.append(codec.decode(_unwrap(_decrypt(entry, fitting, number))))
-    return tuple(opened)
+            opened.append(_unwrap(_decrypt(entry, fitting, number)))
+    return codec.decode(opened)
 
 
 def _decrypt(entry: Entry, keys: Iterable[AeadKey], number: int) -> bytes:

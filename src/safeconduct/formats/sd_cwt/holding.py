@@ -301,7 +301,7 @@ def _bind_inside(
     assert profile.sd_hash is not None and profile.sd_kbt is not None  # noqa: PT018
     carried = unprotected.get(profile.sd_claims)
     shown = b"" if carried is None else cbor.dumps(carried)
-    binding[profile.sd_hash] = opened.codec.digest(shown)
+    binding[profile.sd_hash] = opened.codec.hash(shown)
     header = {cose.TYP: profile.kbt_typ, **(kbt_header or {})}
     unprotected[profile.sd_kbt] = cose.sign(cbor.dumps(binding), signer=holder, protected=header)
     return cose.assemble(message.protected_bytes, unprotected, message.payload, message.signature)

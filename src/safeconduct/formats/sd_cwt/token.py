@@ -180,4 +180,4 @@ def _disclosures(message: Sign1, token_codec: CborCodec) -> tuple[Disclosure, ..
         raise Rejected("sd_claims_empty", "sd_claims is there and empty.", rule="SD-CWT-08 §9 step 2")
     if len(carried) > limits.DISCLOSURES:
         raise Malformed("too_many_disclosures", f"More than {limits.DISCLOSURES} disclosures.")
-    return tuple(map(token_codec.decode, carried))
+    return token_codec.decode(carried)

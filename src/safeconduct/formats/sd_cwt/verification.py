@@ -139,7 +139,7 @@ def _check_sd_hash(claims: Mapping[Any, Any], presented: Parsed) -> None:
     label = presented.profile.sd_hash
     if label is None:
         return
-    expected = presented.token.codec.digest(presented.shown)
+    expected = presented.token.codec.hash(presented.shown)
     received = claims.get(label)
     if type(received) is not bytes or not hmac.compare_digest(received, expected):
         raise Rejected(
