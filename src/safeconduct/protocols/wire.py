@@ -34,7 +34,7 @@ def read_json(data: bytes | str, type_: type[T], *, what: str, max_bytes: int = 
 
 
 def plain(message: msgspec.Struct) -> dict[str, Any]:
-    """Returns a struct as JSON values under its wire names; members at their default are left out."""
+    """Returns a struct as JSON values (arrays as tuples) by wire names, without members at their default."""
     members: dict[str, Any] = msgspec.to_builtins(message)
     return members
 

@@ -154,7 +154,7 @@ def new_secret(random: Random = secrets.token_bytes) -> str:
 
 class _Response(msgspec.Struct, frozen=True):
     access_token: Annotated[
-        str, msgspec.Meta(min_length=1, max_length=limits.TOKEN_CHARS, pattern=r"^[A-Za-z0-9._~+/-]+=*$")
+        str, msgspec.Meta(min_length=1, max_length=limits.TOKEN_CHARS, pattern=r"\A[A-Za-z0-9._~+/-]+=*\Z")
     ]
     token_type: str
     expires_in: Annotated[int, msgspec.Meta(ge=0)] | None = None

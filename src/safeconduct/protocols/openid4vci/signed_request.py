@@ -28,10 +28,15 @@ def sign_request(payload: bytes, *, key: Signer, audience: str, access_token: st
     """Returns the JSON request `payload` as a JWT signed by the key of the DPoP proof, padded.
 
     audience: the issuer's identifier. access_token: the token that the HTTP request presents.
+
+    Raises ValueError if the request has a member named `aud`, `iat` or `ath`.
     """
-    claims = {"aud": audience, "iat": now, "ath": dpop.ath(access_token), **json.loads_object(payload)}
+    members = json.loads_object(payload)
+    claims = {"aud": audience, "iat": now, "ath": dpop.ath(access_token)}
+    if not claims.keys().isdisjoint(members):
+        raise ValueError("a request has no members of the names of the binding claims")
     header = {"typ": TYPE, "kid": dpop.thumbprint(key.public)}
-    return jws.sign(pad(json.dumps(claims)), signer=key, header=header)
+    return jws.sign(pad(json.dumps({**claims, **members})), signer=key, header=header)
 
 
 def verify_signed_request(text: str, *, key: PublicKey, audience: str, access_token: str, now: int) -> bytes:
