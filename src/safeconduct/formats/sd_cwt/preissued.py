@@ -16,7 +16,8 @@ _RULE = "SD-CWT-08 §12"
 def read_preissued(data: bytes, *, accept: Collection[str] = frozenset()) -> dict[Any, Any]:
     """Turn a tagged claim set (CBOR) into claims for `issue`.
 
-    accept: "decoy-tag-61" also reads the decoy tag of drafts -05 and -06.
+    accept: "decoy-tag-61" also reads the decoy tag of drafts -05 and -06, "tag-58-on-value" a To Be Redacted
+    tag round the value of a map entry, which then says what one round its key would.
     Raises Malformed: claims_not_map, claim_key, claim_duplicate, decoy_malformed, decoy_duplicate,
     claim_too_deep.
     """
@@ -24,13 +25,13 @@ def read_preissued(data: bytes, *, accept: Collection[str] = frozenset()) -> dic
     if type(claims) is not dict:
         raise Malformed("claims_not_map", "The claims are not a map.", rule=_RULE)
     decoy_tags = {TO_BE_DECOY_TAG} | ({OLD_TO_BE_DECOY_TAG} if "decoy-tag-61" in accept else set())
-    reader = _Reader(frozenset(decoy_tags))
+    reader = _Reader(frozenset(decoy_tags), tagged_values="tag-58-on-value" in accept)
     return reader.map(claims, 1)
 
 
 class _Reader:
-    def __init__(self, decoy_tags: frozenset[int]) -> None:
-        self.decoy_tags = decoy_tags
+    def __init__(self, decoy_tags: frozenset[int], *, tagged_values: bool) -> None:
+        self.decoy_tags, self.tagged_values = decoy_tags, tagged_values
         self.numbers: set[int] = set()
 
     def value(self, value: Any, depth: int) -> Any:
@@ -55,6 +56,8 @@ class _Reader:
             plain, redacted = self.key(key)
             if plain in result:
                 raise Malformed("claim_duplicate", "A key stands there both plain and redacted.", rule=_RULE)
+            if self.tagged_values and not redacted and type(item) is Tag and item.tag == TO_BE_REDACTED_TAG:
+                item, redacted = item.value, True
             inner = self.value(item, depth + 1)
             result[plain] = Redacted(inner) if redacted else inner
         return result

@@ -21,6 +21,7 @@ LENIENCIES = {
     "old-media-types": "typ is application/sd+cwt (drafts up to -03)",
     "aead-nonce-16": "the nonce of an encrypted disclosure has 16 bytes (drafts -06 and -07)",
     "decoy-tag-61": "to-be-decoy is tag 61 before issuance (drafts -05 and -06)",
+    "tag-58-on-value": "to-be-redacted stands round a map value before issuance (the interop claims)",
 }
 """Departures from -08 that a caller may accept by name; none is accepted by default."""
 
