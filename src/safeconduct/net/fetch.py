@@ -6,6 +6,7 @@ No error repeats a URL or anything received.
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import Collection, Mapping
 from types import TracebackType
@@ -71,9 +72,9 @@ class Fetcher(Protocol):
 
         max_bytes: longest body that is accepted. content_types: what a 2xx answer may be; () for anything.
 
-        Raises Unsupported ("fetch_insecure"), Malformed ("fetch_url_invalid"), Rejected
-        ("fetch_address_refused", "fetch_redirect", "fetch_too_large", "fetch_content_type"), TooSlow
-        ("fetch_timeout") and Unreachable ("fetch_failed").
+        Raises Unsupported ("fetch_insecure"), Malformed ("fetch_url_invalid", "fetch_header_invalid"),
+        Rejected ("fetch_address_refused", "fetch_redirect", "fetch_too_large", "fetch_content_type"),
+        TooSlow ("fetch_timeout") and Unreachable ("fetch_failed").
         """
 
     async def get_json(
@@ -159,7 +160,7 @@ class HttpFetcher:
         request = httpx2.Request(
             method,
             url,
-            headers={"Accept-Encoding": "identity", **headers},
+            headers=_raw_headers({"Accept-Encoding": "identity", **headers}),
             content=content,
             extensions={"timeout": waiting},
         )
@@ -192,6 +193,10 @@ async def json_of(
     if response.status != 200:
         raise Rejected("fetch_status", "The server answered with another status than 200.")
     return response.json()
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def media_type(header: str) -> str:
@@ -238,5 +243,16 @@ def _too_large() -> Rejected:
     return Rejected("fetch_too_large", "The server's answer is larger than accepted.")
 
 
+def _raw_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise Malformed("fetch_header_invalid", "A header field to be sent has characters none may have.")
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 def _headers(response: httpx2.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.headers.raw:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from safeconduct.errors import SafeconductError
 from safeconduct.net.addresses import may_connect
@@ -191,6 +193,42 @@ def test_a_request_carries_its_method_headers_and_body() -> None:
             assert heads[0].startswith(b"POST /a?b=1 HTTP/1.1\r\n")
             assert b"dpop: proof" in heads[0].lower()
             assert b"content-length: 5" in heads[0].lower()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "header", [("A", "x\r\nB: y"), ("A", "€"), ("A", "\ud800"), ("A b", "x"), ("é", "x"), ("", "x")]
+)
+def test_a_header_that_cannot_be_sent_is_malformed(header: tuple[str, str]) -> None:
+    with pytest.raises(SafeconductError) as error:
+        fetched(answer(b"", "Content-Length: 0"), headers=dict([header]))
+    assert error.value.code == "fetch_header_invalid"
+
+
+def test_header_values_pass_unchanged_both_ways() -> None:
+    async def main() -> None:
+        reply = answer(b"", "X-Latin: \u00e9", "Content-Length: 0").decode().encode("latin-1")
+        async with server(reply) as (url, heads), HttpFetcher(allow_loopback=True) as fetcher:
+            response = await fetcher.request("GET", url, headers={"X-Latin": "\u00e9"})
+            assert response.headers["x-latin"] == "\u00e9"
+            assert b"x-latin: \xe9" in heads[0].lower()
+
+    asyncio.run(main())
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.text().map("https://{}".format),
+        st.text("[]:/@#?%.019axv-\u2025").map("https://{}".format),
+    )
+)
+def test_any_text_in_place_of_a_url_is_judged_without_another_error(url: str) -> None:
+    async def main() -> None:
+        async with HttpFetcher(allow_loopback=False, transport=InProcess({})) as fetcher:
+            with pytest.raises(SafeconductError):
+                await fetcher.request("GET", url)
 
     asyncio.run(main())
 

@@ -61,6 +61,7 @@ def upgrade_engine(engine: Engine, branch: Branch) -> None:
         engine = engine.execution_options(isolation_level="READ COMMITTED")
     with _ALEMBIC, engine.begin() as connection:
         if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRES_LOCK})")
         _upgrade(connection, branch)
 
