@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import OperationalError
 
 _ROOT = Path(__file__).parent.parent
 _POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
@@ -24,17 +26,14 @@ def vectors() -> Path:
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """The URL of an empty schema on a real PostgreSQL (SAFECONDUCT_TEST_POSTGRES), dropped after the test."""
-    sqlalchemy = pytest.importorskip("sqlalchemy")
     base = os.environ.get("SAFECONDUCT_TEST_POSTGRES") or _POSTGRES
     schema = f"test_{secrets.token_hex(8)}"
-    engine = sqlalchemy.create_engine(
-        base, poolclass=sqlalchemy.NullPool, connect_args={"connect_timeout": 3}
-    )
     try:
+        engine = create_engine(base, poolclass=NullPool, connect_args={"connect_timeout": 3})
         with engine.begin() as connection:
             connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-    except (sqlalchemy.exc.OperationalError, ImportError):
-        _missing("no PostgreSQL answers (set SAFECONDUCT_TEST_POSTGRES)")
+    except (OperationalError, ImportError):
+        _missing("no PostgreSQL answers (set SAFECONDUCT_TEST_POSTGRES; extra: postgres)")
     yield f"{base}?options=-csearch_path%3D{schema}"
     with engine.begin() as connection:
         connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
