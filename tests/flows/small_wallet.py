@@ -203,7 +203,7 @@ class SmallWallet:
     async def send(
         self, body: bytes, *, content_type: str = encryption.ENCRYPTED, **headers: str | None
     ) -> Response:
-        """Sends a body to the credential endpoint; `authorization` and `dpop` can be bent, None leaves out."""
+        """Sends a body to the credential endpoint; a header given as None is left out."""
         if self.dpop_nonce is None:
             await self.nonces()
         fields = {"Content-Type": content_type, **self.credential_headers(), **headers}

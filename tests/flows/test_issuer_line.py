@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.flows.small_wallet import CLAIMS, ISSUER, NOW, House, SmallWallet, issuer_house
 
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.formats import sd_cwt
 from safeconduct.trust import WAIVED, Policy, Trust
-from tests.flows.small_wallet import CLAIMS, ISSUER, NOW, House, SmallWallet, issuer_house
 
 
 async def _trust(house: House) -> Trust:

@@ -1,10 +1,12 @@
-"""Work that a service does by itself, again and again, while it runs."""
+"""What keeps a service going while it runs: work done again and again, and a look at its database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from safeconduct.storage import StorageUnavailable
+from sqlalchemy import text
+
+from safeconduct.storage import Database, StorageUnavailable
 from safeconduct.telemetry import Telemetry
 
 
@@ -25,6 +27,14 @@ async def repeatedly(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def answers(database: Database) -> bool:
+    """Whether the database answers; for `admin_app`'s `healthy`."""
+    try:
+        return await database.run(lambda connection: connection.scalar(text("SELECT 1")) == 1)
+    except StorageUnavailable:
+        return False
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], seconds: float, telemetry: Telemetry) -> None:

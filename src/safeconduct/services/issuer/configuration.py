@@ -36,19 +36,12 @@ from safeconduct.protocols.openid4vci.configuration import (
     Display,
     check_configuration,
 )
+from safeconduct.settings import SettingsError
 
 ROUNDING = {"second": 1, "hour": 3600, "day": 86400}
 """Seconds that the times in a credential are multiples of; precise ones would link it to its issuance."""
 
 _LOCALE = "en"
-
-
-class ConfigurationError(ValueError):
-    """The configurations cannot be used. problems: a line for each fault."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +66,7 @@ def load_catalogue(
     """Returns the kinds of credentials that the file, or each `*.toml` of the folder, describes.
 
     path: None for one example, "identity". issuer: its identifier. signing_algorithm: COSE number.
-    credential_lifetime: seconds, where a description does not say. Raises ConfigurationError.
+    credential_lifetime: seconds, where a description does not say. Raises SettingsError.
     """
     described = (
         [_example(issuer)] if path is None else [kind for file in _files(path) for kind in _read(file)]
@@ -88,7 +81,7 @@ def load_catalogue(
     if not described:
         problems.append(f"{path}: no [[configurations]]")
     if problems:
-        raise ConfigurationError(tuple(problems))
+        raise SettingsError(tuple(problems))
     return catalogue
 
 
@@ -120,9 +113,9 @@ def _read(file: Path) -> tuple[_Described, ...]:
     try:
         return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _File).configurations
     except OSError as error:
-        raise ConfigurationError((f"{file}: cannot be read ({error.strerror})",)) from None
+        raise SettingsError((f"{file}: cannot be read ({error.strerror})",)) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ConfigurationError((f"{file}: {error}",)) from None
+        raise SettingsError((f"{file}: {error}",)) from None
 
 
 def _repeated(described: Iterable[_Described]) -> list[_Described]:

@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import text
-
 from safeconduct.clock import Clock
 from safeconduct.protocols.openid4vci.encryption import SignedRequests
 from safeconduct.services.issuer.admin import admin_routes
@@ -14,13 +12,13 @@ from safeconduct.services.issuer.routes import routes
 from safeconduct.services.issuer.service import Issuer
 from safeconduct.services.issuer.signing_key import load_or_create
 from safeconduct.settings import IssuerSettings
-from safeconduct.storage import Database, StorageUnavailable
+from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
 from safeconduct.telemetry import Telemetry
 from safeconduct.web.app import admin_app, public_app
 from safeconduct.web.problems import OAUTH
 from safeconduct.web.serve import Listener, Tls
-from safeconduct.web.upkeep import repeatedly
+from safeconduct.web.upkeep import answers, repeatedly
 
 SWEEP_SECONDS = 60
 """How often expired rows are deleted."""
@@ -37,7 +35,7 @@ async def open_issuer(
     """Opens the issuer's database and yields its listeners, the public one first.
 
     signed_requests: "required" serves only wallets that sign their requests inside the encryption.
-    Raises ConfigurationError, MigrationError, StorageUnavailable.
+    Raises SettingsError, MigrationError, StorageUnavailable.
     """
     signing = load_or_create(settings.signing_key)
     if signing.created:
@@ -81,11 +79,10 @@ def _public_listener(
 def _admin_listener(
     settings: IssuerSettings, offers: Offers, database: Database, telemetry: Telemetry
 ) -> Listener:
-    async def healthy() -> bool:
-        try:
-            return await database.run(lambda connection: connection.scalar(text("SELECT 1")) == 1)
-        except StorageUnavailable:
-            return False
-
-    app = admin_app(admin_routes(offers), telemetry=telemetry, token=settings.admin_token, healthy=healthy)
+    app = admin_app(
+        admin_routes(offers),
+        telemetry=telemetry,
+        token=settings.admin_token,
+        healthy=lambda: answers(database),
+    )
     return Listener("issuer-admin", app, settings.admin_host, settings.admin_port)

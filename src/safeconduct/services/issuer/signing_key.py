@@ -9,7 +9,7 @@ import msgspec
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import b64
 from safeconduct.errors import SafeconductError
-from safeconduct.services.issuer.configuration import ConfigurationError
+from safeconduct.settings import SettingsError
 
 ALGORITHM = "ES256"
 """Of a key that is made here; a key of one's own may have another."""
@@ -25,15 +25,15 @@ class SigningKey(msgspec.Struct, frozen=True):
 def load_or_create(path: Path) -> SigningKey:
     """Returns the private key in the PEM file, which is made if it is not there.
 
-    Raises ConfigurationError if the file cannot be read, written, or used.
+    Raises SettingsError if the file cannot be read, written, or used.
     """
     try:
         created = not path.exists() and _create(path)
         key = Key.from_pem(path.read_bytes())
     except OSError as error:
-        raise ConfigurationError((f"{path}: cannot be used ({error.strerror})",)) from None
+        raise SettingsError((f"{path}: cannot be used ({error.strerror})",)) from None
     except SafeconductError as error:
-        raise ConfigurationError((f"{path}: {error.reason}",)) from None
+        raise SettingsError((f"{path}: {error.reason}",)) from None
     return SigningKey(key.with_kid(b64.encode(key.public.jwk_thumbprint())), created)
 
 

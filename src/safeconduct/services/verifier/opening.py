@@ -1,0 +1,65 @@
+"""How the verifier is put together from its settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from safeconduct.clock import Clock
+from safeconduct.errors import SafeconductError
+from safeconduct.formats.sd_cwt.profile import by_name
+from safeconduct.services.verifier.routes import admin_routes, routes
+from safeconduct.services.verifier.service import Verifier
+from safeconduct.services.verifier.trust_file import load_trust
+from safeconduct.settings import SettingsError, VerifierSettings
+from safeconduct.storage import Database
+from safeconduct.storage.migrations import VERIFIER
+from safeconduct.telemetry import Telemetry
+from safeconduct.web.app import admin_app, public_app
+from safeconduct.web.problems import RFC9457
+from safeconduct.web.serve import Listener, Tls
+from safeconduct.web.upkeep import answers, repeatedly
+
+SWEEP_SECONDS = 60
+"""How often expired rows are deleted."""
+
+
+@asynccontextmanager
+async def open_verifier(
+    settings: VerifierSettings, *, telemetry: Telemetry, clock: Clock
+) -> AsyncIterator[list[Listener]]:
+    """Opens the verifier's database and yields its listeners, the public one first.
+
+    Raises SettingsError (trust file, profiles), MigrationError, StorageUnavailable.
+    """
+    _check_profiles(settings)
+    trust = load_trust(settings.trust)
+    async with await Database.open(settings.database, branch=VERIFIER) as database:
+        verifier = Verifier(settings=settings, database=database, trust=trust, clock=clock)
+        async with repeatedly(verifier.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry):
+            yield _listeners(settings, verifier, database, telemetry)
+
+
+def _check_profiles(settings: VerifierSettings) -> None:
+    for name in settings.profiles:
+        try:
+            by_name(name)
+        except SafeconductError as error:
+            raise SettingsError((f"verifier.profiles: {error.reason}",)) from None
+
+
+def _listeners(
+    settings: VerifierSettings, verifier: Verifier, database: Database, telemetry: Telemetry
+) -> list[Listener]:
+    public = public_app(routes(verifier), telemetry=telemetry, problems=RFC9457)
+    admin = admin_app(
+        admin_routes(verifier),
+        telemetry=telemetry,
+        token=settings.admin_token,
+        healthy=lambda: answers(database),
+    )
+    tls = None
+    if settings.tls_certificate and settings.tls_key:
+        tls = Tls(settings.tls_certificate, settings.tls_key)
+    return [
+        Listener("verifier", public, settings.host, settings.port, tls),
+        Listener("verifier-admin", admin, settings.admin_host, settings.admin_port),
+    ]

@@ -1,0 +1,91 @@
+"""The verifier's HTTP: nonces and presentations for holders, requests and results for management."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from safeconduct import limits
+from safeconduct.encoding import json
+from safeconduct.protocols import wire
+from safeconduct.services.verifier.service import Challenge, Verifier, nonce_text
+from safeconduct.services.verifier.store import Keep, Result
+from safeconduct.web import responses
+from safeconduct.web.body import read_body
+
+PRESENTATION = "application/kb+cwt"
+"""Media type of a presentation (SD-CWT-08 §17)."""
+
+SEED_PRESENTATION = "application/sd+cwt"
+"""The same in the early draft, whose tokens carry their key binding."""
+
+_REQUEST_BYTES = 4096
+
+
+def routes(verifier: Verifier) -> list[Route]:
+    """Returns the public routes."""
+    media_types = {PRESENTATION}
+    if "seed-2024" in verifier.settings.profiles:
+        media_types.add(SEED_PRESENTATION)
+
+    async def nonces(request: Request) -> Response:
+        await read_body(request, max_bytes=0)
+        return responses.json(_challenge_json(await verifier.challenge(keep="verdict")))
+
+    async def presentations(request: Request) -> Response:
+        body = await read_body(request, max_bytes=limits.TOKEN_BYTES, content_types=media_types)
+        judged = await verifier.judge(body)
+        return responses.json({"claims": judged.claims, "key_binding": judged.key_binding})
+
+    return [
+        Route("/nonces", nonces, methods=["POST"]),
+        Route("/presentations", presentations, methods=["POST"]),
+    ]
+
+
+def admin_routes(verifier: Verifier) -> list[Route]:
+    """Returns the management routes; the listener they stand on asks for the token."""
+
+    async def create(request: Request) -> Response:
+        body = await read_body(request, max_bytes=_REQUEST_BYTES, content_types={"application/json"})
+        wanted = wire.read_json(body, _Wanted, what="Request")
+        challenge = await verifier.challenge(keep=wanted.keep)
+        members = {"request_id": challenge.request_id, **_challenge_json(challenge)}
+        return responses.json(members, status=201)
+
+    async def show(request: Request) -> Response:
+        return responses.json(_result_json(await verifier.result(request.path_params["request_id"])))
+
+    async def forget(request: Request) -> Response:
+        await verifier.forget(request.path_params["request_id"])
+        return responses.empty()
+
+    return [
+        Route("/requests", create, methods=["POST"]),
+        Route("/requests/{request_id}", show, methods=["GET"]),
+        Route("/requests/{request_id}", forget, methods=["DELETE"]),
+    ]
+
+
+class _Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keep: Keep = "verdict"
+
+
+def _challenge_json(challenge: Challenge) -> dict[str, Any]:
+    return {
+        "nonce": nonce_text(challenge.nonce),
+        "audience": challenge.audience,
+        "expires_in": challenge.expires_in,
+    }
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    members = {
+        "state": result.state,
+        "code": result.code,
+        "issuer": result.issuer,
+        "claims": None if result.claims is None else json.loads(result.claims),
+    }
+    return {name: value for name, value in members.items() if value is not None}
