@@ -12,7 +12,7 @@ from safeconduct.net.fetch import Response
 from safeconduct.wallet import answers, forwarding, issuers, offers, requests, store
 from safeconduct.wallet.context import Context, Notice, Unencrypted
 from safeconduct.wallet.line import IssuerLine
-from safeconduct.wallet.requests import PreparedRequest, Wish
+from safeconduct.wallet.requests import Wish
 from safeconduct.wallet.store import Credential, Held
 
 
@@ -43,26 +43,39 @@ async def accept(
     line = IssuerLine(context, issuer)
     grant = await line.obtain_token(invitation, chosen.id)
     wish = Wish(issuer, chosen, grant, line.dpop_key)
-    credential = None if via is None else await _through_server(context, line, wish, via)
-    if credential is None:
-        credential = await _directly(context, line, wish)
+    credential = await (
+        _directly(context, line, wish) if via is None else _through_server(context, line, wish, via)
+    )
     await context.database.run(store.add_credential, credential)
     return credential.held
 
 
-async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: str) -> Credential | None:
-    """Return the credential, or None, with a notice, if what came back is not one."""
+async def _directly(context: Context, line: IssuerLine, wish: Wish) -> Credential:
     prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
+    response = await line.request_credential(wish.grant, prepared.body, content_type=prepared.content_type)
+    return requests.read_answer(context, wish, prepared, response)
+
+
+async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: str) -> Credential:
+    """Ask through the server; if what comes back is no credential, report that and ask the issuer itself."""
     try:
-        return await _forwarded(context, line, wish, prepared, via)
+        return await _forwarded(context, line, wish, via)
     except SafeconductError as error:
         context.report(Notice(error.code, error.reason))
-        return None
+    try:
+        return await _directly(context, line, wish)
+    except Rejected as error:
+        if error.code not in answers.SPENT:
+            raise
+        raise Rejected(
+            "credential_withheld",
+            "The issuer gave the credential, but the wallet server did not hand it over. Nobody else can use "
+            "it; ask the issuer for a new offer, and accept it without the wallet server.",
+        ) from error
 
 
-async def _forwarded(
-    context: Context, line: IssuerLine, wish: Wish, prepared: PreparedRequest, via: str
-) -> Credential:
+async def _forwarded(context: Context, line: IssuerLine, wish: Wish, via: str) -> Credential:
+    prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
     headers = line.credential_headers(wish.grant, content_type=prepared.content_type)
     response = await forwarding.forward(
         context, via, issuer=wish.issuer.identifier, headers=headers, body=prepared.body
@@ -74,12 +87,6 @@ async def _forwarded(
             f"The wallet server brought HTTP status {response.status} instead of the credential; "
             "the wallet asks the issuer itself.",
         )
-    return requests.read_answer(context, wish, prepared, response)
-
-
-async def _directly(context: Context, line: IssuerLine, wish: Wish) -> Credential:
-    prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
-    response = await line.request_credential(wish.grant, prepared.body, content_type=prepared.content_type)
     return requests.read_answer(context, wish, prepared, response)
 
 

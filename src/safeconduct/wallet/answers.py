@@ -4,6 +4,9 @@ from safeconduct.errors import Rejected
 from safeconduct.net.fetch import Response
 from safeconduct.protocols.oauth import errors
 
+SPENT = frozenset({"credential_denied", "credential_spent"})
+"""Codes of an issuer that has given the credential before."""
+
 _CHALLENGE = "use_dpop_nonce"
 
 _TOKEN_REFUSALS = {

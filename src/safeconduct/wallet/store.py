@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from safeconduct.crypto.keys import Key
+from safeconduct.encoding import json
 from safeconduct.errors import Rejected
 from safeconduct.settings import DatabaseUrl
 from safeconduct.wallet.tables import credentials, issuers
@@ -86,7 +87,7 @@ def add_credential(connection: Connection, credential: Credential) -> None:
             configuration=held.configuration,
             vct=held.vct,
             token=credential.token,
-            holder_key=credential.holder_key.to_pem(private=True),
+            holder_key=json.dumps(credential.holder_key.to_jwk(private=True)).decode(),
             received_at=held.received,
             expires_at=held.expires,
         )
@@ -105,7 +106,7 @@ def find_credential(connection: Connection, prefix: str) -> Credential:
     Raises Rejected: credential_unknown, credential_ambiguous.
     """
     row = _find(connection, prefix)
-    return Credential(_held(row), row["token"], Key.from_pem(row["holder_key"]))
+    return Credential(_held(row), row["token"], Key.from_jwk(json.loads_object(row["holder_key"])))
 
 
 def remove_credential(connection: Connection, prefix: str) -> None:
