@@ -107,15 +107,15 @@ def _from_parts(parts: Any) -> Sign1:
     return Sign1(protected_bytes, protected, unprotected, payload, signature)
 
 
-def verify(message: Sign1, *, key: PublicKey, accept: Collection[Algorithm]) -> None:
+def verify(message: Sign1, *, key: PublicKey, accept: Collection[str]) -> None:
     """Check the signature over the received bytes.
 
-    accept: the algorithms that the caller allows; the key must fit the one that the header names.
+    accept: names of the algorithms that the caller allows; the key must fit the one that the header names.
     Raises Unsupported: algorithm_unsupported; Rejected: algorithm_not_accepted, algorithm_key_mismatch,
     signature_invalid. Source: RFC 9052 §4.4.
     """
     algorithm = message.algorithm
-    if algorithm not in accept:
+    if algorithm.name not in accept:
         raise Rejected("algorithm_not_accepted", "The algorithm is not among the accepted ones.")
     if not algorithms.compatible(algorithm, key.algorithm):
         raise Rejected("algorithm_key_mismatch", "The key does not fit the algorithm that the header names.")

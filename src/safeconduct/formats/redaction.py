@@ -8,7 +8,7 @@ opposite with the disclosures that are at hand, and refuses any that no digest a
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -84,7 +84,7 @@ class Codec(Protocol):
     def digest(self, encoded: bytes) -> Any:
         """Return the digest of a disclosure."""
 
-    def index(self, disclosures: Iterable[Disclosure]) -> dict[Any, Disclosure]:
+    def index(self, disclosures: Collection[Disclosure]) -> dict[Any, Disclosure]:
         """Return the disclosures by digest; by more than one where a leniency admits other hash inputs."""
 
     @property
@@ -310,12 +310,15 @@ class _Revealer:
         if type(digests) is not list:
             raise Malformed("digest_malformed", "The redacted claim keys are not an array.")
         self.admit(digests)
-        check_key, fixed, take = self.codec.check_key, frozenset() if path else self.fixed, self.take
+        check_key, fixed = self.codec.check_key, frozenset() if path else self.fixed
         for digest in digests:
-            disclosure = take(digest, "entry")
+            disclosure = self.by_digest.pop(digest, None)
             if disclosure is None:
+                self.withheld += 1
                 continue
-            key = disclosure.key
+            if (disclosure.kind != "entry" or self.aliased) and not self.fits(disclosure, "entry"):
+                continue
+            key, value = disclosure.key, disclosure.value
             check_key(key)
             if key in result:
                 raise Rejected(
@@ -325,7 +328,8 @@ class _Revealer:
                 raise Rejected("claim_not_redactable", "This claim may not be redacted.", rule="SD-CWT-08 §4")
             if key == self.marker:
                 raise Rejected("claim_reserved", "A disclosure reveals the marker of redacted claims.")
-            result[key] = self.inner(disclosure, depth + 1, path, key)
+            simple = type(value) in self.leaves and not self.locate
+            result[key] = value if simple else self.inner(disclosure, depth + 1, path, key)
 
     def array(self, items: list[Any], depth: int, path: Path) -> list[Any]:
         _check_depth(depth, len(items))
@@ -340,33 +344,29 @@ class _Revealer:
                 result.append(self.value(item, depth + 1, (*path, here)))
                 continue
             self.admit([digest])
-            disclosure = self.take(digest, "element")
-            if disclosure is not None:
+            disclosure = self.by_digest.pop(digest, None)
+            if disclosure is None:
+                self.withheld += 1
+            elif self.fits(disclosure, "element"):
                 result.append(self.inner(disclosure, depth + 1, path, here))
         return result
 
     def admit(self, digests: list[Any]) -> None:
         """Check the form of digests, and that none was there before: each stands for one claim."""
-        if any(type(item) is not self.digest_type or len(item) != self.digest_size for item in digests):
+        if digests and (
+            {*map(type, digests)} != {self.digest_type} or {*map(len, digests)} != {self.digest_size}
+        ):
             raise Malformed("digest_malformed", "A digest has the wrong type or length.")
         if len(set(digests)) != len(digests) or not self.seen.isdisjoint(digests):
             raise Rejected("digest_duplicate", "A digest occurs twice.", rule="RFC 9901 §7.1 step 4")
         self.seen.update(digests)
 
-    def take(self, digest: Any, kind: Kind) -> Disclosure | None:
-        """Return the disclosure that a digest stands for, None if it is withheld or a decoy."""
-        disclosure = self.by_digest.pop(digest, None)
-        if disclosure is None:
-            self.withheld += 1
-            return None
-        if self.aliased:
-            others = [alias for alias, other in self.by_digest.items() if other is disclosure]
-            for alias in others:
-                del self.by_digest[alias]
-        if disclosure.kind == kind:
-            return disclosure
-        if disclosure.kind == "decoy":
-            return None
+    def fits(self, disclosure: Disclosure, kind: Kind) -> bool:
+        """Tell whether a disclosure that was found gives a claim; False for a decoy."""
+        if self.aliased:  # it is found under another digest too, and answers one only
+            self.by_digest = {key: other for key, other in self.by_digest.items() if other is not disclosure}
+        if disclosure.kind in (kind, "decoy"):
+            return disclosure.kind == kind
         raise Rejected("disclosure_misplaced", "An entry's disclosure stands for an element, or the reverse.")
 
     def inner(self, disclosure: Disclosure, depth: int, path: Path, key: Any) -> Any:

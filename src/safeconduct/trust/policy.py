@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from safeconduct.crypto.algorithms import ALGORITHMS, Algorithm
+from safeconduct.crypto.algorithms import ALGORITHMS
 from safeconduct.crypto.keys import PublicKey
 
 
@@ -40,7 +40,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     nonce: the value that this verifier gave out for this presentation, or WAIVED where replay is stopped
         elsewhere. A callable decides on the received value itself.
     leeway: seconds by which clocks may differ. max_age: seconds since the key binding was made, None: any.
-    algorithms: accepted signature algorithms. types: accepted `vct` values, None: any.
+    algorithms: COSE names of the accepted signature algorithms. types: accepted `vct` values, None: any.
     profiles: names of the accepted wire profiles, or profiles of a format; nothing else is tried.
     accept: names of leniencies. aead_keys: open encrypted disclosures.
     holder_keys: known holder keys, for tokens that name theirs by `kid` or thumbprint.
@@ -51,7 +51,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     nonce: bytes | Waived | Callable[[bytes | None], bool]
     leeway: int = 0
     max_age: int | None = None
-    algorithms: frozenset[Algorithm] = frozenset(ALGORITHMS)
+    algorithms: frozenset[str] = frozenset(algorithm.name for algorithm in ALGORITHMS)
     types: frozenset[str | int] | None = None
     profiles: tuple[Any, ...] = ("ietf-08",)
     accept: frozenset[str] = frozenset()

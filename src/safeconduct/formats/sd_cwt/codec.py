@@ -1,7 +1,7 @@
 """SD-CWT as the redaction engine sees it: legal keys and values, disclosures, digests."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -47,7 +47,7 @@ class CborCodec(msgspec.Struct, frozen=True):
 
     def decode(self, encoded: list[Any]) -> tuple[Disclosure, ...]:
         """Read received disclosures. Raises Malformed: disclosure_malformed, salt_size and cbor_*."""
-        if any(type(item) is not bytes for item in encoded):
+        if {*map(type, encoded)} - {bytes}:
             raise Malformed("disclosure_malformed", "A disclosure is not a byte string.", rule="SD-CWT-08 §6")
         return tuple(map(self._disclosure, encoded, cbor.loads_each(encoded)))
 
@@ -71,13 +71,15 @@ class CborCodec(msgspec.Struct, frozen=True):
         data = encoded if self.raw_only else cbor.byte_string_head(len(encoded)) + encoded
         return bytes(self.hash_new(data).digest())
 
-    def index(self, disclosures: Iterable[Disclosure]) -> dict[Any, Disclosure]:
+    def index(self, disclosures: Collection[Disclosure]) -> dict[Any, Disclosure]:
         """Return the disclosures by digest, by the raw one too where that leniency is accepted."""
-        digest = self.digest
-        found: dict[Any, Disclosure] = {digest(item.encoded): item for item in disclosures}
-        if self.raw_digests:
-            found |= {self.hash(item.encoded): item for item in disclosures}
-        return found
+        new, head = self.hash_new, cbor.byte_string_head
+        raw: dict[Any, Disclosure] = {}
+        if self.raw_only or self.raw_digests:
+            raw = {new(item.encoded).digest(): item for item in disclosures}
+        if self.raw_only:
+            return raw
+        return raw | {new(head(len(item.encoded)) + item.encoded).digest(): item for item in disclosures}
 
     def hash(self, data: bytes) -> bytes:
         """Hash with `sd_alg`."""

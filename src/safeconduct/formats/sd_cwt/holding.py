@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from safeconduct.crypto.algorithms import ALGORITHMS, Algorithm
+from safeconduct.crypto.algorithms import ALGORITHMS
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import cbor
@@ -27,6 +27,9 @@ from safeconduct.trust import WAIVED, AeadKey, Trust, Waived
 
 Choice = Callable[[Path, Any], bool]
 """Decides on a disclosure from its path and its value."""
+
+
+_ANY_ALGORITHM = frozenset(algorithm.name for algorithm in ALGORITHMS)
 
 
 class Everything:
@@ -66,7 +69,7 @@ def check_issued(
     leeway: int = 0,
     clear: Collection[str] | Waived = WAIVED,
     decoys: int = 0,
-    algorithms: Collection[Algorithm] = ALGORITHMS,
+    algorithms: Collection[str] = _ANY_ALGORITHM,
     profile: Profile = IETF_08,
     accept: Collection[str] = frozenset(),
 ) -> VerifiedIssued:

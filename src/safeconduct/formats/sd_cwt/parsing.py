@@ -57,7 +57,7 @@ def parse(
     """
     allowed = [by_name(profile) if isinstance(profile, str) else profile for profile in profiles]
     leniencies = frozenset(accept)
-    if unknown := leniencies - LENIENCIES.keys():
+    if leniencies and (unknown := leniencies - LENIENCIES.keys()):
         raise Unsupported("leniency_unknown", f"There are {len(unknown)} unknown leniencies asked for.")
     outer = cose.parse(data, max_bytes=limits.TOKEN_BYTES)
     if cose.KCWT in outer.protected:

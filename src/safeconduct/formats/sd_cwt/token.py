@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from safeconduct import limits
-from safeconduct.crypto.algorithms import Algorithm
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.encoding import cbor
 from safeconduct.envelope import cose
@@ -71,7 +70,7 @@ def open_token(message: Sign1, profile: Profile, accept: Collection[str]) -> Ope
     return OpenToken(message, profile, token_codec, payload, header_claims, clear, disclosures)
 
 
-def check_signature(token: OpenToken, *, trust: Trust, algorithms: Collection[Algorithm]) -> PublicKey | None:
+def check_signature(token: OpenToken, *, trust: Trust, algorithms: Collection[str]) -> PublicKey | None:
     """Check the issuer's signature and return the key that made it, None where the caller waived the check.
 
     Raises Rejected: issuer_unknown, signature_invalid, algorithm_not_accepted, algorithm_key_mismatch.

@@ -10,6 +10,7 @@ from safeconduct.crypto.keys import PublicKey
 from safeconduct.encoding import cbor
 from safeconduct.envelope import cose
 from safeconduct.errors import Malformed, Rejected
+from safeconduct.formats.redaction import Disclosure
 from safeconduct.formats.sd_cwt import encrypted, token, values
 from safeconduct.formats.sd_cwt.claims import Claims
 from safeconduct.formats.sd_cwt.confirmation import confirmed_key
@@ -65,12 +66,7 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
     values.check_binding_order(key_binding, sd_cwt.clear)
     _check_binding_clock(key_binding, policy, now)
     # Step 8: the disclosures.
-    more = encrypted.open_entries(
-        entries,
-        keys=policy.aead_keys,
-        number=encrypted.algorithm(sd_cwt.message.protected) if entries else 0,
-        codec=sd_cwt.codec,
-    )
+    more = _open(entries, sd_cwt, policy) if entries else ()
     revealed = token.reveal_token(sd_cwt, more)
     # Step 9: both audiences.
     _check_audiences(sd_cwt.clear, key_binding, policy)
@@ -86,6 +82,11 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
         profile=presented.profile.name,
         withheld=revealed.withheld,
     )
+
+
+def _open(entries: tuple[encrypted.Entry, ...], sd_cwt: OpenToken, policy: Policy) -> tuple[Disclosure, ...]:
+    number = encrypted.algorithm(sd_cwt.message.protected)
+    return encrypted.open_entries(entries, keys=policy.aead_keys, number=number, codec=sd_cwt.codec)
 
 
 def _parsed(data: bytes | Parsed, policy: Policy) -> Parsed:
@@ -186,8 +187,7 @@ def _check_audiences(claims: Mapping[Any, Any], key_binding: Mapping[Any, Any], 
 
 
 def _meant_for(audience: Any, mine: tuple[str, ...]) -> bool:
-    named = audience if isinstance(audience, list) else [audience]
-    return any(name in mine for name in named)
+    return audience in mine if isinstance(audience, str) else not {*audience}.isdisjoint(mine)
 
 
 def _check_demands(claims: Mapping[Any, Any], sd_cwt: OpenToken, opened: int, policy: Policy) -> None:
