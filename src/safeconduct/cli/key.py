@@ -1,0 +1,166 @@
+"""`safeconduct key`: make and convert keys."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from safeconduct.cli.options import AsJson, Out
+
+app = typer.Typer(help="Make and convert keys.", no_args_is_help=True)
+
+
+class Form(StrEnum):
+    """How a key is written."""
+
+    PEM = "pem"
+    JWK = "jwk"
+    COSE = "cose"
+
+
+class Hash(StrEnum):
+    """Hashes of thumbprints."""
+
+    SHA256 = "sha-256"
+    SHA384 = "sha-384"
+    SHA512 = "sha-512"
+
+
+KeyFile = Annotated[
+    str,
+    typer.Argument(metavar="FILE|-", help="A key in PEM, DER, JWK or COSE_Key form; - for standard input."),
+]
+FormOption = Annotated[Form, typer.Option("--format", help="How to write the key.")]
+
+
+@app.command()
+def new(
+    algorithm: Annotated[
+        str,
+        typer.Option(
+            "--alg",
+            metavar="NAME",
+            help="ES256, ESP256, ES384, ESP384, ES512, ESP512, Ed25519, Ed448, ML-DSA-44, ML-DSA-65 or "
+            "ML-DSA-87.",
+        ),
+    ] = "ES256",
+    form: FormOption = Form.PEM,
+    kid: Annotated[
+        str | None,
+        typer.Option("--kid", metavar="TEXT", help="Name the key (not in PEM, which has no place for it)."),
+    ] = None,
+    out: Out = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a private key.
+
+    A file gets mode 0600 and is never overwritten unless --force says so.
+
+    \b
+    Example:
+      safeconduct key new --alg ES256 --out issuer.pem
+    """
+    from safeconduct.cli import files, keyfiles, output
+    from safeconduct.cli.faults import WrongUse
+    from safeconduct.crypto.keys import Key
+    from safeconduct.encoding import b64
+    from safeconduct.errors import Unsupported
+
+    if kid is not None and form is Form.PEM:
+        raise WrongUse("PEM has no place for --kid: add --format jwk or --format cose")
+    try:
+        key = Key.generate(algorithm, kid=kid)
+    except Unsupported:
+        raise WrongUse("--alg knows no such name; `safeconduct key new --help` lists them") from None
+    data = keyfiles.private_form(key, form.value)
+    thumbprint = b64.encode(key.public.jwk_thumbprint())
+    if out is not None and out != files.STANDARD_STREAM:
+        (files.write_new if not force else _replace)(out, data)
+        if as_json:
+            output.write_json({"out": out, "algorithm": key.algorithm.name, "thumbprint": thumbprint})
+        else:
+            output.note(f"wrote {out}: {key.algorithm.name}, thumbprint {thumbprint}")
+    elif as_json:
+        output.write_json(
+            {"algorithm": key.algorithm.name, "key": _embedded(data, form), "thumbprint": thumbprint}
+        )
+    else:
+        _to_standard_output(data, form)
+
+
+@app.command()
+def public(file: KeyFile, form: FormOption = Form.PEM, out: Out = None, as_json: AsJson = False) -> None:
+    """Write the public half of a key, or a public key in another form.
+
+    \b
+    Example:
+      safeconduct key public issuer.pem --format jwk --out issuer-public.jwk
+    """
+    from safeconduct.cli import files, keyfiles, output
+
+    key = keyfiles.read_public_of_either(file)
+    data = keyfiles.public_form(key, form.value)
+    if out is not None and out != files.STANDARD_STREAM:
+        files.write(out, data)
+        if as_json:
+            output.write_json({"out": out, "algorithm": key.algorithm.name})
+    elif as_json:
+        output.write_json({"algorithm": key.algorithm.name, "key": _embedded(data, form)})
+    else:
+        _to_standard_output(data, form)
+
+
+@app.command()
+def thumbprint(
+    file: KeyFile,
+    cose: Annotated[
+        bool,
+        typer.Option("--cose", help="The COSE Key thumbprint (RFC 9679) instead of the JWK one (RFC 7638)."),
+    ] = False,
+    hash_name: Annotated[Hash, typer.Option("--hash", help="The hash.")] = Hash.SHA256,
+    as_json: AsJson = False,
+) -> None:
+    """Print the thumbprint of a key, in base64url.
+
+    \b
+    Example:
+      safeconduct key thumbprint issuer.pem
+    """
+    from safeconduct.cli import keyfiles, output
+    from safeconduct.encoding import b64
+
+    key = keyfiles.read_public_of_either(file)
+    name = hash_name.value.replace("-", "")
+    digest = key.cose_thumbprint(name) if cose else key.jwk_thumbprint(name)
+    if as_json:
+        kind = "cose" if cose else "jwk"
+        output.write_json(
+            {"kind": kind, "hash": hash_name.value, "thumbprint": b64.encode(digest), "hex": digest.hex()}
+        )
+    else:
+        output.write_text(b64.encode(digest))
+
+
+def _replace(place: str, data: bytes) -> None:
+    from safeconduct.cli import files
+
+    files.write(place, data, secret=True)
+
+
+def _embedded(data: bytes, form: Form) -> object:
+    """Return a written key as a JSON value: an object for a JWK, text for PEM, hexadecimal for COSE."""
+    from safeconduct.encoding import json
+
+    if form is Form.JWK:
+        return json.loads_object(data)
+    return data.decode() if form is Form.PEM else data.hex()
+
+
+def _to_standard_output(data: bytes, form: Form) -> None:
+    from safeconduct.cli import output
+
+    if form is Form.COSE:
+        output.write_bytes(data)
+    else:
+        output.write_text(data.decode().removesuffix("\n"))

@@ -1,0 +1,29 @@
+"""`safeconduct sd-cwt inspect`."""
+
+from typing import Annotated
+
+import typer
+
+from safeconduct.cli.options import AsJson
+
+TokenFile = Annotated[
+    str, typer.Argument(metavar="FILE|-", help="Any token or presentation; - for standard input.")
+]
+
+
+def inspect(file: TokenFile = "-", *, as_json: AsJson = False) -> None:
+    """Show what is in a token, without verifying anything.
+
+    \b
+    Example:
+      safeconduct sd-cwt inspect token.cbor
+    """
+    from safeconduct.cli import files, output, tree
+    from safeconduct.formats.sd_cwt.inspection import inspect as look_into
+    from safeconduct.limits import TOKEN_BYTES
+
+    seen = look_into(files.read(file, max_bytes=TOKEN_BYTES))
+    if as_json:
+        output.write_json(tree.to_json(seen))
+    else:
+        tree.write(seen)
