@@ -6,10 +6,11 @@ needs.
 """
 
 from safeconduct.formats.sd_cwt.claims import Claims, claims_from_json, claims_to_json
-from safeconduct.formats.sd_cwt.holding import ALL, VerifiedIssued, check_issued, present
+from safeconduct.formats.sd_cwt.holding import VerifiedIssued, check_issued
 from safeconduct.formats.sd_cwt.issuance import issue
 from safeconduct.formats.sd_cwt.parsing import Needs, Parsed, parse
 from safeconduct.formats.sd_cwt.preissued import read_preissued
+from safeconduct.formats.sd_cwt.presentation import ALL, present
 from safeconduct.formats.sd_cwt.profile import IETF_08, LENIENCIES, PROFILES, SEED_2024, Profile
 from safeconduct.formats.sd_cwt.verification import VerifiedPresentation, verify
 

@@ -1,6 +1,6 @@
 """One SD-CWT as an issuer made it, opened and checked step by step, whether issued or presented."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -103,7 +103,7 @@ def reveal_token(token: OpenToken, more: Iterable[Disclosure] = (), *, locate: b
     """
     trees = (token.payload,) if token.header_claims is None else (token.payload, token.header_claims)
     revealed = reveal(trees, (*token.disclosures, *more), token.codec, fixed=NEVER_REDACTED, locate=locate)
-    claims = merged(revealed, token.profile)
+    claims = merged(revealed.trees, token.profile)
     values.check_registered(claims)
     # sub may be among what stays hidden; without any hidden claim it is simply not there.
     if SUB in token.profile.required and SUB not in claims and not revealed.withheld:
@@ -111,13 +111,13 @@ def reveal_token(token: OpenToken, more: Iterable[Disclosure] = (), *, locate: b
     return revealed
 
 
-def merged(revealed: Revealed, profile: Profile) -> dict[Any, Any]:
+def merged(trees: Sequence[Mapping[Any, Any]], profile: Profile) -> dict[Any, Any]:
     """Return the claims of payload and CWT Claims header as one map, without those of the format itself.
 
     Raises Rejected: claim_mismatch.
     """
-    claims = dict(revealed.trees[0])
-    for tree in revealed.trees[1:]:
+    claims = dict(trees[0])
+    for tree in trees[1:]:
         _check_agreement(claims, tree)
         claims |= tree
     for label in profile.own_claims:

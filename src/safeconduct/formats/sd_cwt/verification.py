@@ -71,7 +71,7 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
     # Step 9: both audiences.
     _check_audiences(sd_cwt.clear, key_binding, policy)
     # Steps 10 and 11: what is left is the claim set; the verifier's own demands.
-    claims = token.merged(revealed, presented.profile)
+    claims = token.merged(revealed.trees, presented.profile)
     _check_demands(claims, sd_cwt, len(more), policy)
     return VerifiedPresentation(
         claims=Claims(claims),
