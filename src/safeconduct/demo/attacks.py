@@ -71,7 +71,7 @@ PLANS = (
     Plan("swapped response key", "an answer encrypted to a key of its own", hostile.swap_response_key),
     Plan(
         "faked nonce challenge",
-        "an invented challenge, to get a second proof",
+        "a challenge of its own, to get a second proof",
         hostile.fake_challenge(GUESS),
         afterwards=True,
     ),

@@ -28,7 +28,6 @@ from safeconduct.protocols.openid4vci.encryption import ENCRYPTED, ResponseKey
 from safeconduct.protocols.openid4vci.metadata import IssuerMetadata
 
 _ENC_VALUES = ("A128GCM", "A256GCM")
-_INVENTED_NONCE = "an-invented-nonce-to-harvest-a-second-proof"
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -94,8 +93,9 @@ class Attacker:
         about = await self.learn_issuer()
         assert about.request_encryption is not None
         assert about.response_encryption is not None
+        c_nonce = nonce.parse_nonce_response((await self._nonces(about)).body)
         key_proof = proof.create_proof(
-            key=self.holder_key, audience=self.issuer, now=self._clock(), nonce=await self._c_nonce(about)
+            key=self.holder_key, audience=self.issuer, now=self._clock(), nonce=c_nonce
         )
         response_key = encryption.new_response_key(about.response_encryption)
         payload = requests.encode_credential_request(
@@ -123,10 +123,13 @@ class Attacker:
         if isinstance(answer, responses.CredentialResponse):
             self.spoils.credentials.extend(answer.credentials)
 
-    async def _c_nonce(self, about: IssuerMetadata) -> str:
+    async def dpop_nonce(self) -> str:
+        """Fetch a nonce for DPoP proofs, as anybody can."""
+        return (await self._nonces(await self.learn_issuer())).headers["dpop-nonce"]
+
+    async def _nonces(self, about: IssuerMetadata) -> Response:
         assert about.nonce_endpoint is not None
-        response = await self._fetcher.request("POST", about.nonce_endpoint, content=b"")
-        return nonce.parse_nonce_response(response.body)
+        return await self._fetcher.request("POST", about.nonce_endpoint, content=b"")
 
 
 Tactic = Callable[[Received, Attacker], Awaitable[Response]]
@@ -175,21 +178,24 @@ async def swap_response_key(received: Received, attacker: Attacker) -> Response:
 
 
 def fake_challenge(guess: str) -> Tactic:
-    """Answer the first request with a nonce challenge, and use the proof it got; a second one is a bonus."""
+    """Use the first proof for a request of its own, then harvest a second one by a challenge, to cover it up.
+
+    The nonce in the challenge is a good one: anybody can get one from the issuer.
+    """
 
     async def tactic(received: Received, attacker: Attacker) -> Response:
-        if len(attacker.spoils.received) == 1:
-            return Response(
-                401,
-                {
-                    "content-type": "application/json",
-                    "dpop-nonce": _INVENTED_NONCE,
-                    "www-authenticate": 'DPoP error="use_dpop_nonce", algs="ES256"',
-                },
-                json.dumps({"error": "use_dpop_nonce"}),
-            )
-        await attacker.ask_for_itself(attacker.spoils.received[0], identifier=guess)
-        return await attacker.send(received)
+        if len(attacker.spoils.received) > 1:
+            return await attacker.send(received)
+        await attacker.ask_for_itself(received, identifier=guess)
+        return Response(
+            401,
+            {
+                "content-type": "application/json",
+                "dpop-nonce": await attacker.dpop_nonce(),
+                "www-authenticate": 'DPoP error="use_dpop_nonce", algs="ES256"',
+            },
+            json.dumps({"error": "use_dpop_nonce"}),
+        )
 
     return tactic
 

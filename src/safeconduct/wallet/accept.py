@@ -12,8 +12,13 @@ from safeconduct.net.fetch import Response
 from safeconduct.wallet import answers, forwarding, issuers, offers, requests, store
 from safeconduct.wallet.context import Context, Notice, Unencrypted
 from safeconduct.wallet.line import IssuerLine
-from safeconduct.wallet.requests import Wish
+from safeconduct.wallet.requests import PreparedRequest, Wish
 from safeconduct.wallet.store import Credential, Held
+
+_BYPASSED = Notice(
+    "server_bypassed",
+    "The issuer offers no encryption, so the request went to it directly and not through the wallet server.",
+)
 
 
 async def accept(
@@ -43,6 +48,9 @@ async def accept(
     line = IssuerLine(context, issuer)
     grant = await line.obtain_token(invitation, chosen.id)
     wish = Wish(issuer, chosen, grant, line.dpop_key)
+    if via is not None and not issuer.encrypts:
+        context.report(_BYPASSED)
+        via = None
     credential = await (
         _directly(context, line, wish) if via is None else _through_server(context, line, wish, via)
     )
@@ -58,8 +66,9 @@ async def _directly(context: Context, line: IssuerLine, wish: Wish) -> Credentia
 
 async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: str) -> Credential:
     """Ask through the server; if what comes back is no credential, report that and ask the issuer itself."""
+    prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
     try:
-        return await _forwarded(context, line, wish, via)
+        return await _forwarded(context, line, wish, prepared, via)
     except SafeconductError as error:
         context.report(Notice(error.code, error.reason))
     try:
@@ -74,8 +83,9 @@ async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: s
         ) from error
 
 
-async def _forwarded(context: Context, line: IssuerLine, wish: Wish, via: str) -> Credential:
-    prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
+async def _forwarded(
+    context: Context, line: IssuerLine, wish: Wish, prepared: PreparedRequest, via: str
+) -> Credential:
     headers = line.credential_headers(wish.grant, content_type=prepared.content_type)
     response = await forwarding.forward(
         context, via, issuer=wish.issuer.identifier, headers=headers, body=prepared.body

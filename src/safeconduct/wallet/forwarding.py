@@ -1,10 +1,11 @@
 """The way through a wallet server, which forwards encrypted requests and learns nothing from them."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
 
-from safeconduct.errors import Rejected
+from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.net.fetch import Response
 from safeconduct.protocols import limits, wire
 from safeconduct.protocols.oauth import urls
@@ -25,13 +26,13 @@ async def forward(
     urls.check_url(server, what="of the wallet server", allow_http_loopback=context.allow_http_loopback)
     base = server.rstrip("/")
     session = {_SESSION: await _open_session(context, base)}
-    try:
-        routed = {**headers, **session, _ISSUER: issuer}
-        return await context.fetcher.request(
-            "POST", f"{base}/forward/credential", headers=routed, content=body
-        )
-    finally:
+    routed = {**headers, **session, _ISSUER: issuer}
+    response = await context.fetcher.request(
+        "POST", f"{base}/forward/credential", headers=routed, content=body
+    )
+    with suppress(SafeconductError):  # a session that stays open ends by itself
         await context.fetcher.request("DELETE", f"{base}/sessions", headers=session)
+    return response
 
 
 class _Session(msgspec.Struct, frozen=True):
