@@ -78,16 +78,18 @@ def dumps(value: Any) -> bytes:
     value: what `loads` returns, `Encoded`, tuples and other mappings; integers of 64 bits and a sign.
     Raises TypeError for another type, ValueError for an integer that needs a bignum.
     """
+    data: bytes
     kind = type(value)
     if kind is bytes:
-        size = len(value)
-        data: bytes = (_BYTES_HEADS[size] if size < 256 else _head(0x40, size)) + value
-        return data
+        data, size = value, len(value)
+        return (_BYTES_HEADS[size] if size < 256 else _head(0x40, size)) + data
     if kind is str:
-        text: bytes = value.encode()
-        size = len(text)
-        return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + text
+        data = value.encode()
+        size = len(data)
+        return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + data
     if kind is int:
+        if 0 <= value < 24:
+            return _SMALL_INTS[value]
         return _head(0x00, value) if value >= 0 else _head(0x20, -1 - value)
     encode: Callable[[Any], bytes] | None = _ENCODERS.get(kind)
     if encode is not None:
@@ -201,17 +203,19 @@ def _head(major: int, argument: int) -> bytes:
     raise ValueError("an integer of more than 64 bits has no CBOR head")
 
 
+_SMALL_INTS = [_head(0x00, value) for value in range(24)]
 _BYTES_HEADS = [_head(0x40, size) for size in range(256)]
 _TEXT_HEADS = [_head(0x60, size) for size in range(256)]
 
 
 def _encode_array(value: list[Any] | tuple[Any, ...]) -> bytes:
-    return _head(0x80, len(value)) + b"".join(map(dumps, value))
+    return _head(0x80, len(value)) + b"".join([dumps(item) for item in value])
 
 
 def _encode_map(value: Mapping[Any, Any]) -> bytes:
-    entries = sorted((dumps(key), dumps(item)) for key, item in value.items())
-    return _head(0xA0, len(entries)) + b"".join(key + item for key, item in entries)
+    entries = [(dumps(key), dumps(item)) for key, item in value.items()]
+    entries.sort()
+    return _head(0xA0, len(entries)) + b"".join([key + item for key, item in entries])
 
 
 def _encode_float(value: float) -> bytes:

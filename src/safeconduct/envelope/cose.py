@@ -72,7 +72,8 @@ def sign(
 
 def assemble(protected: bytes, unprotected: Header, payload: bytes, signature: bytes) -> bytes:
     """Return the tagged COSE_Sign1 of parts that are already made."""
-    return cbor.dumps(cbor.Tag(SIGN1_TAG, [protected, unprotected, payload, signature]))
+    parts = (protected, unprotected, payload, signature)
+    return _SIGN1_HEAD + b"\x84" + b"".join([cbor.dumps(part) for part in parts])
 
 
 def parse(data: bytes, *, max_bytes: int = limits.TOKEN_BYTES) -> Sign1:

@@ -171,17 +171,20 @@ class _Concealer:
 
     def map(self, entries: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
         _check_depth(depth, len(entries))
+        leaves, check_key = self.codec.leaves, self.codec.check_key
         clear: dict[Any, Any] = {}
         digests: list[Any] = []
         for key, item in entries.items():
             if type(key) is Decoys:
                 digests += self.decoys(key)
                 continue
-            self.codec.check_key(key)
+            check_key(key)
             if type(item) is Redacted:
-                digests.append(self.hide("entry", key, self.value(item.value, depth + 1)))
+                value = item.value
+                inner = value if type(value) in leaves else self.value(value, depth + 1)
+                digests.append(self.hide("entry", key, inner))
             else:
-                clear[key] = self.value(item, depth + 1)
+                clear[key] = item if type(item) in leaves else self.value(item, depth + 1)
         if digests:
             clear[self.codec.marker] = self.order(digests)
         return clear

@@ -26,6 +26,9 @@ class CborCodec(msgspec.Struct, frozen=True):
 
     profile: Profile
     sd_alg: int
+    least_salt: int
+    most_salt: int
+    value_first: bool
     raw_only: bool
     raw_digests: bool
     marker: Any
@@ -36,13 +39,14 @@ class CborCodec(msgspec.Struct, frozen=True):
 
     def encode(self, kind: Kind, salt: bytes, key: Any, value: Any) -> Disclosure:
         """Make a disclosure (SD-CWT-08 §6)."""
+        start = cbor.byte_string_head(len(salt)) + salt
         if kind == "entry":
-            first, second = (value, key) if self.profile.order == "value-key" else (key, value)
-            encoded = b"\x83" + cbor.dumps(salt) + cbor.dumps(first) + cbor.dumps(second)
+            first, second = (value, key) if self.value_first else (key, value)
+            encoded = b"\x83" + start + cbor.dumps(first) + cbor.dumps(second)
         elif kind == "element":
-            encoded = b"\x82" + cbor.dumps(salt) + cbor.dumps(value)
+            encoded = b"\x82" + start + cbor.dumps(value)
         else:
-            encoded, value = b"\x81" + cbor.dumps(salt), None
+            encoded, value = b"\x81" + start, None
         return Disclosure(kind, salt, encoded, value, key)
 
     def decode(self, encoded: list[Any]) -> tuple[Disclosure, ...]:
@@ -54,13 +58,10 @@ class CborCodec(msgspec.Struct, frozen=True):
     def _disclosure(self, encoded: bytes, parts: Any) -> Disclosure:
         if type(parts) is not list or not 1 <= len(parts) <= 3 or type(parts[0]) is not bytes:
             raise Malformed("disclosure_malformed", "A disclosure is not [salt, ...].", rule="SD-CWT-08 §6")
-        least, most = self.profile.salt_bytes
-        if not least <= len(parts[0]) <= most:
+        if not self.least_salt <= len(parts[0]) <= self.most_salt:
             raise Malformed("salt_size", "A salt has the wrong length.", rule="SD-CWT-08 §6")
         if len(parts) == 3:
-            salt, value, key = parts
-            if self.profile.order == "key-value":
-                value, key = key, value
+            salt, value, key = parts if self.value_first else (parts[0], parts[2], parts[1])
             return Disclosure("entry", salt, encoded, value, key)
         if len(parts) == 2:
             return Disclosure("element", parts[0], encoded, parts[1])
@@ -69,7 +70,8 @@ class CborCodec(msgspec.Struct, frozen=True):
     def digest(self, encoded: bytes) -> bytes:
         """Return the Redacted Claim Hash of the bytes received, wrapped in a byte string as -08 has it."""
         data = encoded if self.raw_only else cbor.byte_string_head(len(encoded)) + encoded
-        return bytes(self.hash_new(data).digest())
+        digest: bytes = self.hash_new(data).digest()
+        return digest
 
     def index(self, disclosures: Collection[Disclosure]) -> dict[Any, Disclosure]:
         """Return the disclosures by digest, by the raw one too where that leniency is accepted."""
@@ -128,8 +130,16 @@ def for_profile(profile: Profile, sd_alg: Any, *, raw_digests: bool = False) -> 
         raise Unsupported(
             "sd_alg_unsupported", "The hash algorithm is not one of SHA-2.", rule="SD-CWT-08 §4"
         )
-    raw_only = profile.digest_input == "raw"
-    return CborCodec(profile, sd_alg, raw_only, raw_digests, profile.marker, *found)
+    return CborCodec(
+        profile,
+        sd_alg,
+        *profile.salt_bytes,
+        profile.order == "value-key",
+        profile.digest_input == "raw",
+        raw_digests,
+        profile.marker,
+        *found,
+    )
 
 
 def _hash(name: str) -> tuple[Callable[..., Any], int]:

@@ -9,7 +9,7 @@ from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import cbor
 from safeconduct.envelope import cose
 from safeconduct.errors import Rejected
-from safeconduct.formats.redaction import Decoys, Redacted, Salts, conceal, random_salts
+from safeconduct.formats.redaction import Redacted, Salts, conceal, random_salts
 from safeconduct.formats.sd_cwt import codec, values
 from safeconduct.formats.sd_cwt.claims import with_labels
 from safeconduct.formats.sd_cwt.confirmation import Confirmation, confirmation_for
@@ -111,18 +111,19 @@ def _complete(
 
 
 def _check_issuable(claims: Mapping[Any, Any], header_claims: Mapping[Any, Any], profile: Profile) -> None:
+    for part in (claims, header_claims):
+        for label, value in part.items():
+            if type(value) is Redacted and label in NEVER_REDACTED:
+                name = CLAIM_NAMES[label]
+                raise Rejected(
+                    "claim_not_redactable", f"The claim {name} may not be redacted.", rule="SD-CWT-08 §4"
+                )
     together = {**header_claims, **claims}
-    for label in NEVER_REDACTED & together.keys():
-        if any(isinstance(part.get(label), Redacted) for part in (claims, header_claims)):
-            name = CLAIM_NAMES[label]
-            raise Rejected(
-                "claim_not_redactable", f"The claim {name} may not be redacted.", rule="SD-CWT-08 §4"
-            )
     missing = profile.required - together.keys()
     if missing:
         name = CLAIM_NAMES[min(missing)]
         raise Rejected("claim_missing", f"The claim {name} is missing.", rule="SD-CWT-08 §4")
-    clear = {key: value for key, value in together.items() if not isinstance(value, Redacted | Decoys)}
+    clear = {key: value for key, value in together.items() if type(value) is not Redacted}
     values.check_registered(clear)
     values.check_order(clear)
     if profile.marker in together:
