@@ -200,6 +200,11 @@ class SmallWallet:
             )
         return encryption.seal_request(payload, to=to, signature=signature)
 
+    async def sealed(self, **bent: Any) -> bytes:
+        """A good request (or a bent one), sealed."""
+        signed = bent.pop("signed", False)
+        return await self.seal(encode_credential_request(await self.request(**bent)), signed=signed)
+
     async def send(
         self, body: bytes, *, content_type: str = encryption.ENCRYPTED, **headers: str | None
     ) -> Response:
@@ -224,9 +229,7 @@ class SmallWallet:
 
     async def ask(self, **bent: Any) -> Response:
         """Makes a good request (or a bent one), seals and sends it."""
-        signed = bent.pop("signed", False)
-        payload = encode_credential_request(await self.request(**bent))
-        return await self.send(await self.seal(payload, signed=signed))
+        return await self.send(await self.sealed(**bent))
 
     def open(self, answer: Response, *, keys: int = 1) -> tuple[bytes, ...]:
         assert answer.status == 200, answer.body
