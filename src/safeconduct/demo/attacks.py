@@ -12,7 +12,7 @@ from safeconduct.crypto.signing import Signer
 from safeconduct.demo import hostile
 from safeconduct.demo.holder import Holder, open_holder
 from safeconduct.demo.hostile import Attacker, Spoils, Tactic
-from safeconduct.demo.parties import Parties
+from safeconduct.demo.parties import Offer, Parties
 from safeconduct.encoding import b64, cbor, json
 from safeconduct.envelope import cose
 from safeconduct.errors import SafeconductError
@@ -20,7 +20,7 @@ from safeconduct.formats.sd_cwt import IETF_08
 from safeconduct.formats.sd_cwt.labels import AUD, CNONCE, IAT, SD_CLAIMS
 from safeconduct.net.fetch import Fetcher
 from safeconduct.wallet.present import KEY_BOUND
-from safeconduct.wallet.store import Credential
+from safeconduct.wallet.store import Credential, Held
 from safeconduct.web.serve import Listener
 
 
@@ -87,6 +87,8 @@ class Fight(msgspec.Struct, frozen=True):
     wallet_codes: tuple[str, ...]
     issuer_codes: tuple[str, ...]
     holder: Holder
+    offer: Offer
+    held: tuple[Held, ...]
 
 
 async def fight(
@@ -111,10 +113,11 @@ async def fight(
             _running(parties, attacker, plan.tactic, url),
             open_holder(parties, directory, through=through(url)) as holder,
         ):
-            failure = await _accept(holder, parties, url, claims, accepting or {})
+            offer = await parties.offer(claims, tx_code=False)
+            failure = await _accept(holder, offer, url, accepting or {})
             if plan.afterwards:
                 await hostile.use_what_is_left(attacker, guess=GUESS)
-            held = len(await holder.wallet.list()) == 1
+            held = await holder.wallet.list()
     wallet_codes = tuple(notice.code for notice in holder.notices) + failure
     issuer_codes = parties.issuer.codes_since(position, route="/credential")
     noticed = _by("wallet", wallet_codes) + _by("issuer", issuer_codes)
@@ -123,9 +126,9 @@ async def fight(
         tried=plan.tried,
         obtained=len(attacker.spoils.credentials),
         noticed=noticed,
-        held=held,
+        held=bool(held),
     )
-    return Fight(attempt, attacker.spoils, wallet_codes, issuer_codes, holder)
+    return Fight(attempt, attacker.spoils, wallet_codes, issuer_codes, holder, offer, held)
 
 
 async def replay_presentation(parties: Parties, presentation: bytes) -> Attempt:
@@ -182,10 +185,7 @@ async def _show(parties: Parties, presentation: bytes, name: str, tried: str) ->
     return Attempt(name=name, tried=tried, obtained=0, noticed=_by("verifier", (code,)))
 
 
-async def _accept(
-    holder: Holder, parties: Parties, url: str, claims: dict[str, Any], arguments: dict[str, Any]
-) -> tuple[str, ...]:
-    offer = await parties.offer(claims, tx_code=False)
+async def _accept(holder: Holder, offer: Offer, url: str, arguments: dict[str, Any]) -> tuple[str, ...]:
     try:
         await holder.wallet.accept(offer.uri, via=url, **arguments)
     except SafeconductError as error:

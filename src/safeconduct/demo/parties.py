@@ -152,11 +152,16 @@ def file_pages(database: Path) -> bytes:
 
 @asynccontextmanager
 async def open_parties(
-    directory: Path, *, network: Network, clock: Clock, require_encryption: bool = True
+    directory: Path,
+    *,
+    network: Network,
+    clock: Clock,
+    require_encryption: bool = True,
+    credentials_per_identifier: int = 1,
 ) -> AsyncIterator[Parties]:
     """Start all services with their files in a directory.
 
-    require_encryption: the issuer's setting of that name.
+    require_encryption, credentials_per_identifier: the issuer's settings of these names.
     """
     issuer, wallet_server, verifier = (
         Party(name, network.address(name), directory / f"{name}.db")
@@ -171,6 +176,7 @@ async def open_parties(
         database=DatabaseUrl(f"sqlite:///{issuer.database}"),
         signing_key=directory / "issuer-key.pem",
         require_encryption=require_encryption,
+        credentials_per_identifier=credentials_per_identifier,
     )
     opened = open_issuer(settings, telemetry=issuer.telemetry(), clock=clock)
     async with (

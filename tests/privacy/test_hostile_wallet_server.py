@@ -1,0 +1,157 @@
+"""A wallet server that attacks obtains no credential and is noticed; without the protection, it does."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safeconduct.demo.attacks import GUESS, PLANS, Fight, fight
+from safeconduct.demo.parties import Parties
+from safeconduct.demo.story import CLAIMS
+from safeconduct.net.fetch import Fetcher, Response
+from safeconduct.services.issuer import store as issuer_store
+from safeconduct.services.issuer.service import Issuer as IssuerService
+from safeconduct.wallet import accept, answers, forwarding, requests
+
+BY_NAME = {plan.name: plan for plan in PLANS}
+
+
+def attack(stage: Any, name: str, **arguments: Any) -> Fight:
+    directory: Path = stage.directory / "wallet"
+    return stage.play(lambda parties: fight(parties, BY_NAME[name], directory, claims=CLAIMS, **arguments))
+
+
+# With every protection on.
+
+
+@pytest.mark.parametrize(
+    ("name", "wallet_codes", "issuer_codes", "held"),
+    [
+        ("body swap", ("forwarding_failed",), ("identifier_unknown", "dpop_replayed"), True),
+        ("swapped issuer key", ("forwarding_failed",), ("identifier_unknown",), True),
+        ("swapped response key", ("jwe_rejected", "credential_withheld"), ("identifier_used_up",), False),
+        ("faked nonce challenge", ("challenge_not_believed",), ("identifier_unknown", "dpop_replayed"), True),
+        ("replayed request", (), ("dpop_replayed",), True),
+    ],
+)
+def test_it_obtains_no_credential_and_is_noticed(
+    stage: Any, name: str, wallet_codes: tuple[str, ...], issuer_codes: tuple[str, ...], held: bool
+) -> None:
+    fought = attack(stage, name)
+    assert fought.attempt.obtained == 0
+    assert (fought.wallet_codes, fought.issuer_codes) == (wallet_codes, issuer_codes)
+    assert fought.attempt.held is held
+    assert fought.attempt.repelled
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_it_gets_one_proof_and_is_asked_for_no_metadata(stage: Any, name: str) -> None:
+    spoils = attack(stage, name).spoils
+    assert len({received.dpop for received in spoils.received}) == 1
+    assert spoils.metadata_asked == 0
+
+
+# With a protection taken away, the same attacks succeed, so these tests can fail.
+
+
+@pytest.fixture
+def guessable(monkeypatch: Any) -> None:
+    """Credential identifiers that anybody can guess."""
+    defaults = IssuerService.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "new_identifier", lambda: GUESS)
+
+
+@pytest.mark.usefixtures("guessable")
+@pytest.mark.parametrize("name", ["body swap", "faked nonce challenge"])
+def test_with_guessable_identifiers_it_obtains_the_credential(stage: Any, name: str) -> None:
+    fought = attack(stage, name)
+    assert fought.attempt.obtained == 1
+    assert not fought.attempt.repelled
+    assert not fought.attempt.held
+
+
+async def _believing(context: Any, line: Any, wish: Any, prepared: Any, via: str) -> Any:
+    """What the wallet would do if it took nonces from anybody."""
+    for _ in range(2):
+        headers = line.credential_headers(wish.grant, content_type=prepared.content_type)
+        response = await forwarding.forward(
+            context, via, issuer=wish.issuer.identifier, headers=headers, body=prepared.body
+        )
+        if not answers.is_challenge(response):
+            break
+        line._nonce = response.headers["dpop-nonce"]
+    return requests.read_answer(context, wish, prepared, response)
+
+
+def test_if_the_wallet_believed_challenges_it_would_give_a_second_proof_unawares(
+    stage: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(accept, "_forwarded", _believing)
+    fought = attack(stage, "faked nonce challenge")
+    assert len({received.dpop for received in fought.spoils.received}) == 2
+    assert fought.wallet_codes == ()
+    # The second layer still holds: a proof without the identifier is worth nothing.
+    assert fought.attempt.obtained == 0
+
+
+@pytest.mark.usefixtures("guessable")
+def test_if_the_wallet_believed_challenges_guessing_would_be_covered_up(stage: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(accept, "_forwarded", _believing)
+    stage.credentials_per_identifier = 2
+    fought = attack(stage, "faked nonce challenge")
+    assert fought.attempt.obtained >= 1
+    assert fought.wallet_codes == ()
+    assert fought.attempt.held
+
+
+class MetadataFrom:
+    """A line that asks a wallet server for the issuer's metadata: the protection, taken away."""
+
+    def __init__(self, line: Fetcher, server: str, issuer: str) -> None:
+        self._line, self._server, self._issuer = line, server, issuer
+
+    async def request(self, method: str, url: str, **arguments: Any) -> Response:
+        if "openid-credential-issuer" in url:
+            url = url.replace(self._issuer, self._server)
+        return await self._line.request(method, url, **arguments)
+
+    async def get_json(self, url: str, **arguments: Any) -> dict[str, Any]:
+        return await self._line.get_json(url, **arguments)
+
+    async def close(self) -> None:
+        await self._line.close()
+
+
+def test_if_metadata_came_from_it_a_swapped_issuer_key_would_succeed(stage: Any) -> None:
+    async def scene(parties: Parties) -> Fight:
+        return await fight(
+            parties,
+            BY_NAME["swapped issuer key"],
+            stage.directory / "wallet",
+            claims=CLAIMS,
+            through=lambda server: lambda line: MetadataFrom(line, server, parties.issuer.url),
+        )
+
+    fought = stage.play(scene)
+    assert fought.spoils.metadata_asked == 1
+    assert fought.attempt.obtained == 1
+    assert not fought.attempt.held
+
+
+def test_without_a_memory_of_proofs_a_replay_meets_the_spent_identifier(stage: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(issuer_store, "remember", lambda *_, **__: True)
+    fought = attack(stage, "replayed request")
+    assert fought.issuer_codes == ("identifier_used_up",)
+    assert fought.attempt.obtained == 0
+    assert [answer.status for answer in fought.spoils.answers] == [200, 400]
+
+
+def test_without_either_a_replay_meets_the_burnt_nonce_and_then_is_answered(
+    stage: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(issuer_store, "remember", lambda *_, **__: True)
+    stage.credentials_per_identifier = 2
+    fought = attack(stage, "replayed request")
+    assert fought.issuer_codes == ("proof_nonce_used",)
+    assert fought.attempt.obtained == 0
