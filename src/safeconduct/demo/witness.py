@@ -14,6 +14,9 @@ class Signed(msgspec.Struct, frozen=True):
     data: bytes
     signature: bytes
 
+    def __repr__(self) -> str:
+        return f"<Signed {len(self.data)} bytes>"
+
 
 def watched_keys(signed: list[Signed]) -> Callable[[str], Key]:
     """Return a maker of keys that add all they sign to the list."""
