@@ -4,10 +4,12 @@ The names below are loaded when they are first used, so that `import safeconduct
 """
 
 from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from safeconduct.crypto.keys import Key, PublicKey
     from safeconduct.errors import Malformed, Rejected, SafeconductError, Unsupported
     from safeconduct.formats import sd_cwt
@@ -48,9 +50,9 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "__version__":
-        return version("safeconduct")
+        return import_module("importlib.metadata").version("safeconduct")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -78,20 +78,20 @@ def dumps(value: Any) -> bytes:
     value: what `loads` returns, `Encoded`, tuples and other mappings; integers of 64 bits and a sign.
     Raises TypeError for another type, ValueError for an integer that needs a bignum.
     """
-    data: bytes
     kind = type(value)
     if kind is bytes:
-        data, size = value, len(value)
-        return (_BYTES_HEADS[size] if size < 256 else _head(0x40, size)) + data
+        size = len(value)
+        encoded: bytes = (_BYTES_HEADS[size] if size < 256 else _head(0x40, size)) + value
+        return encoded
     if kind is str:
-        data = value.encode()
-        size = len(data)
-        return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + data
+        text: bytes = value.encode()
+        size = len(text)
+        return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + text
     if kind is int:
         if 0 <= value < 24:
             return _SMALL_INTS[value]
         return _head(0x00, value) if value >= 0 else _head(0x20, -1 - value)
-    encode: Callable[[Any], bytes] | None = _ENCODERS.get(kind)
+    encode = _ENCODERS.get(kind)
     if encode is not None:
         return encode(value)
     if isinstance(value, Mapping):
@@ -235,7 +235,7 @@ def _encode_simple(value: Simple) -> bytes:
     return bytes((0xE0 | value.value,)) if value.value < 24 else bytes((0xF8, value.value))
 
 
-_ENCODERS: dict[type, Any] = {
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
     bool: lambda value: b"\xf5" if value else b"\xf4",
     type(None): lambda _: b"\xf6",
     type(undefined): lambda _: b"\xf7",

@@ -1,0 +1,1 @@
+"""Measurements: work against its floor, interleaved in one process, in CPU time, as ratios."""
