@@ -369,11 +369,9 @@ def _add_token(
 
 def _insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Inserts a row unless one of its unique keys is there; returns whether it was inserted."""
-    if connection.dialect.name == "postgresql":
-        return (
-            connection.execute(postgresql.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
-        )
-    return connection.execute(sqlite.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(statement).first() is not None
 
 
 def _grant_by_id(connection: Connection, grant_id: str) -> Row[Any]:
