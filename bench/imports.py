@@ -9,7 +9,7 @@ _TURNS = 12
 
 
 def import_safeconduct() -> dict[str, Any]:
-    """Elapsed time of an interpreter that imports the package against one that does not; extra_ms under 100."""
+    """Elapsed time of an interpreter with the import against one without; extra_ms under 100."""
     bare, importing = [], []
     for _ in range(_TURNS):
         bare.append(_elapsed("pass"))

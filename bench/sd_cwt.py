@@ -1,4 +1,4 @@
-"""SD-CWT against bare signatures: ES256, ten redacted claims, all disclosed, key binding, every strict check."""
+"""SD-CWT against bare signatures: ES256, ten redacted claims, all disclosed, key binding, strict."""
 
 import secrets
 from typing import Any

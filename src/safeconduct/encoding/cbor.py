@@ -89,7 +89,7 @@ def dumps(value: Any) -> bytes:
         return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + text
     if kind is int:
         if 0 <= value < 24:
-            return _SMALL_INTS[value]
+            return bytes((value,))
         return _head(0x00, value) if value >= 0 else _head(0x20, -1 - value)
     encode = _ENCODERS.get(kind)
     if encode is not None:
@@ -203,7 +203,6 @@ def _head(major: int, argument: int) -> bytes:
     raise ValueError("an integer of more than 64 bits has no CBOR head")
 
 
-_SMALL_INTS = [_head(0x00, value) for value in range(24)]
 _BYTES_HEADS = [_head(0x40, size) for size in range(256)]
 _TEXT_HEADS = [_head(0x60, size) for size in range(256)]
 

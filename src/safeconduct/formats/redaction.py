@@ -186,6 +186,8 @@ class _Concealer:
             else:
                 clear[key] = item if type(item) in leaves else self.value(item, depth + 1)
         if digests:
+            if self.codec.marker in clear:
+                raise Malformed("claim_reserved", "A map has a key that its redacted entries need.")
             clear[self.codec.marker] = self.order(digests)
         return clear
 
@@ -298,9 +300,10 @@ class _Revealer:
         _check_depth(depth, len(entries))
         result: dict[Any, Any] = {}
         leaves, marker, check_key = self.leaves, self.marker, self.codec.check_key
+        marker_type = type(marker)  # cbor2's simple(59) equals the integer 59
         digests = None
         for key, item in entries.items():
-            if key == marker:
+            if type(key) is marker_type and key == marker:
                 digests = item
                 continue
             check_key(key)
@@ -329,7 +332,7 @@ class _Revealer:
                 )
             if key in fixed:
                 raise Rejected("claim_not_redactable", "This claim may not be redacted.", rule="SD-CWT-08 §4")
-            if key == self.marker:
+            if key == self.marker and type(key) is type(self.marker):
                 raise Rejected("claim_reserved", "A disclosure reveals the marker of redacted claims.")
             simple = type(value) in self.leaves and not self.locate
             result[key] = value if simple else self.inner(disclosure, depth + 1, path, key)

@@ -73,7 +73,7 @@ def claims_from_json(claims: Mapping[str, Any]) -> dict[Any, Any]:
     """Read a claim set from JSON values: names and decimal keys become labels, `cti` and `cnonce` bytes.
 
     Marks of the redaction engine pass through.
-    Raises Malformed: claim_duplicate, claim_path, base64url_malformed.
+    Raises Malformed: claim_duplicate, claim_path, claim_value, base64url_malformed.
     """
     result: dict[Any, Any] = {}
     for key, value in claims.items():
@@ -169,4 +169,6 @@ def _from_json(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [_from_json(item) for item in value]
+    if type(value) is int and not -(1 << 64) <= value < 1 << 64:
+        raise Malformed("claim_value", "An integer has more than 64 bits and a sign.", rule="RFC 8949 §3.1")
     return Redacted(_from_json(value.value)) if isinstance(value, Redacted) else value

@@ -126,5 +126,5 @@ def _check_issuable(claims: Mapping[Any, Any], header_claims: Mapping[Any, Any],
     clear = {key: value for key, value in together.items() if type(value) is not Redacted}
     values.check_registered(clear)
     values.check_order(clear)
-    if profile.marker in together:
+    if any(type(key) is type(profile.marker) and key == profile.marker for key in together):
         raise Rejected("claim_reserved", "A claim has the key under which redacted claims stand.")
