@@ -1,0 +1,33 @@
+"""What the README shows must run as it stands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), flags=re.DOTALL)
+
+
+def test_the_python_example_runs() -> None:
+    (example,) = _blocks("python")
+    result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_command_lines_run_one_after_the_other(tmp_path: Path) -> None:
+    script = next(block for block in _blocks("sh") if "sd-cwt issue" in block)
+    command = str(Path(sys.executable).with_name("safeconduct"))
+    result = subprocess.run(
+        ["sh", "-e", "-c", script.replace("safeconduct ", f"{command} ", -1)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert '"age": 42' in result.stdout
+    assert "Erika" not in result.stdout
