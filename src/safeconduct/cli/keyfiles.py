@@ -44,6 +44,11 @@ def read_public(place: str) -> PublicKey:
     return _parse(place, _content(place), PublicKey)
 
 
+def public_in(data: bytes, name: str) -> PublicKey:
+    """Read a public key from bytes that did not come from a file. Raises WrongUse, which says `name`."""
+    return _parse(name, data, PublicKey)
+
+
 def read_public_of_either(place: str) -> PublicKey:
     """Read a public key, or the public half of a private one. Raises WrongUse."""
     data = _content(place)
@@ -86,7 +91,7 @@ def _parse(place: str, data: bytes, kind: type[_Half]) -> _Half:
             return kind.from_jwk(_only_jwk(place, json.loads_object(data)))
         if data[:1] == _DER_SEQUENCE:
             return kind.from_der(data)
-        if data[0] >> 5 == _CBOR_MAP:
+        if data and data[0] >> 5 == _CBOR_MAP:
             return kind.from_cose_key(cbor.loads(data))
     except SafeconductError as error:
         advice = _ADVICE.get(error.code, "")

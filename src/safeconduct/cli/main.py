@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from safeconduct.cli import key, output, sd_cwt
+from safeconduct.cli import interop, key, output, sd_cwt
 from safeconduct.cli.application import Application
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(key.app, name="key")
 app.add_typer(sd_cwt.app, name="sd-cwt")
+app.add_typer(interop.app, name="interop")
 
 
 def _version(value: bool) -> None:

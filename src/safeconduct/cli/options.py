@@ -41,7 +41,7 @@ Accept = Annotated[
         "--accept",
         metavar="LENIENCY",
         help="Accept one departure from the draft: raw-digest, kcwt-bstr, kcwt-untagged, old-media-types, "
-        "aead-nonce-16 or decoy-tag-61. May be repeated.",
+        "aead-nonce-16, decoy-tag-61 or tag-58-on-value. May be repeated.",
     ),
 ]
 NonceHex = Annotated[

@@ -19,9 +19,14 @@ def write_bytes(data: bytes) -> None:
     _write(stream, data)
 
 
+def write_raw(data: bytes) -> None:
+    """Write bytes that a terminal may have. Raises WrongUse as `write_bytes`."""
+    _write(_binary(), data)
+
+
 def write_text(text: str) -> None:
     """Write a line to standard output, in UTF-8 whatever the locale."""
-    _write(_binary(), (text + "\n").encode())
+    write_raw((text + "\n").encode())
 
 
 def write_json(value: Any) -> None:
