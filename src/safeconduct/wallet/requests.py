@@ -81,11 +81,12 @@ def read_answer(context: Context, wish: Wish, prepared: PreparedRequest, respons
 
     1. The status is 200.
     2. The answer is encrypted to this request's key, unless the request was plain.
-    3. It holds one SD-CWT, signed by the issuer, for this holder's key, each digest with its disclosure.
-    4. The SD-CWT names this issuer and the type of the configuration.
+    3. It holds one SD-CWT, which names this issuer, is signed by it for this holder's key, and has a
+       disclosure for each digest.
+    4. The SD-CWT is of the type of the configuration.
 
     Raises Rejected: what `answers` makes of a refusal, response_not_encrypted, jwe_rejected,
-    credential_issuer_foreign, credential_type_foreign, and what `sd_cwt.check_issued` raises; Unsupported:
+    credential_type_foreign, and what `sd_cwt.check_issued` raises; Unsupported:
     deferred_unsupported.
     """
     if response.status not in (200, 202):
@@ -100,8 +101,6 @@ def read_answer(context: Context, wish: Wish, prepared: PreparedRequest, respons
         leeway=CLOCK_LEEWAY,
     )
     claims = checked.claims
-    if claims.get("iss") != wish.issuer.identifier:
-        raise Rejected("credential_issuer_foreign", "The credential names another issuer than the offer.")
     if claims.get("vct") != wish.configuration.vct:
         raise Rejected("credential_type_foreign", "The credential is of another type than the offer.")
     held = Held(

@@ -78,6 +78,11 @@ class World:
         self.nonce = "dpop-nonce-1"
         self.identifier = "identifier-of-128-random-bits"
         self.spent = False
+        self.payload: bytes | None = None
+        self.format = SD_CWT
+        self.proof_algorithms: tuple[str, ...] = ("unheard-of", "ES256")
+        self.dpop_algorithms: tuple[str, ...] = ("ES256",)
+        self.enc_values: tuple[str, ...] = ("A256GCM",)
         self.proofs_seen: list[dpop.DpopProof] = []
         self.requests_seen: list[encryption.ReceivedRequest] = []
         self.sent: list[Sent] = []
@@ -101,10 +106,10 @@ class World:
     def metadata(self) -> issuers.IssuerMetadata:
         """What the issuer says about itself."""
         request = issuers.RequestEncryption(
-            keys=(self.encryption_key.public,), enc_values=("A256GCM",), required=self.requires
+            keys=(self.encryption_key.public,), enc_values=self.enc_values, required=self.requires
         )
         response = issuers.ResponseEncryption(
-            alg_values=("ECDH-ES",), enc_values=("A256GCM",), required=self.requires
+            alg_values=("ECDH-ES",), enc_values=self.enc_values, required=self.requires
         )
         return issuers.IssuerMetadata(
             credential_issuer=ISSUER,
@@ -115,11 +120,11 @@ class World:
             configurations=(
                 CredentialConfiguration(
                     id="identity",
-                    format=SD_CWT,
+                    format=self.format,
                     vct=VCT,
                     signing_algorithms=(-7,),
                     binding_methods=("cose_key",),
-                    proof_algorithms={"jwt": ("unheard-of", "ES256")},
+                    proof_algorithms={"jwt": self.proof_algorithms},
                 ),
             ),
         )
@@ -203,6 +208,7 @@ class World:
         payload = responses.encode_credential_response(
             responses.CredentialResponse(credentials=(responses.sd_cwt_text(issued),))
         )
+        payload = self.payload or payload
         if received.request.response is None:
             return Response(200, {"content-type": "application/json"}, payload)
         sealed = encryption.seal_response(payload, parameters=received.request.response)
@@ -223,12 +229,12 @@ def _issuer_metadata(world: World, _url: str, _headers: Mapping[str, str], _body
     return answer(200, issuers.issuer_metadata_json(world.metadata))
 
 
-def _server_metadata(_world: World, _url: str, _headers: Mapping[str, str], _body: bytes) -> Response:
+def _server_metadata(world: World, _url: str, _headers: Mapping[str, str], _body: bytes) -> Response:
     server = servers.AuthorizationServer(
         issuer=ISSUER,
         token_endpoint=f"{ISSUER}/token",
         grant_types_supported=(PRE_AUTHORIZED_CODE,),
-        dpop_signing_alg_values_supported=("ES256",),
+        dpop_signing_alg_values_supported=world.dpop_algorithms,
         authorization_details_types_supported=("openid_credential",),
         anonymous_pre_authorized=True,
     )
