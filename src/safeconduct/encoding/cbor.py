@@ -125,7 +125,7 @@ def item_end(data: bytes, start: int = 0) -> int:
     One flat pass over the heads: `pending` counts the items still to come, strings are skipped whole.
     Raises Malformed: cbor_malformed, cbor_not_preferred.
     """
-    offset, pending, sizes, added = start, 1, _SIZE, _ADDED
+    offset, pending, sizes, added, integers = start, 1, _SIZE, _ADDED, _INTEGERS
     try:
         while pending:
             initial = data[offset]
@@ -134,6 +134,9 @@ def item_end(data: bytes, start: int = 0) -> int:
                 pending += added[initial]
             elif initial in _SHORT_STRINGS and (length := data[offset + 1]) > 23:
                 offset += 2 + length
+                pending -= 1
+            elif initial in integers and data[offset + 1] > 23:
+                offset += integers[initial]
                 pending -= 1
             else:
                 major, argument, offset = _long_head(data, offset)
@@ -167,7 +170,9 @@ def children(data: bytes, start: int = 0) -> list[tuple[int, int]]:
 
 def _long_head(data: bytes, start: int) -> tuple[int, int, int]:
     major, info = data[start] >> 5, data[start] & 0x1F
-    if info > 27:
+    if 27 < info < 31:
+        raise Malformed("cbor_malformed", "A CBOR head has a reserved length.", rule="RFC 8949 §3")
+    if info == 31:
         raise Malformed("cbor_not_preferred", "Indefinite lengths are not allowed.", rule=_RULE)
     width = 1 << (info - 24)
     end = start + 1 + width
@@ -185,6 +190,8 @@ _LEAST_ARGUMENT = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
 _PER_ARGUMENT = (0, 0, 0, 0, 1, 2, 0, 0)
 # By first byte: how far the next head is (0: this head is longer than a byte), and the change of `pending`.
 _SIZE = [0 if byte & 0x1F > 23 else 1 + (byte & 0x1F if byte >> 5 in (2, 3) else 0) for byte in range(256)]
+# Heads of integers and their lengths; a second byte over 23 shows that no shorter head would do.
+_INTEGERS = {0x18: 2, 0x19: 3, 0x1A: 5, 0x1B: 9, 0x38: 2, 0x39: 3, 0x3A: 5, 0x3B: 9}
 _SHORT_STRINGS = frozenset({0x58, 0x78})
 _ADDED = [_PER_ARGUMENT[byte >> 5] * (byte & 0x1F) - (byte >> 5 != 6) for byte in range(256)]
 

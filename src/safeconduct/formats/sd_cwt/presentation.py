@@ -7,7 +7,7 @@ from typing import Any
 from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import cbor
 from safeconduct.envelope import cose
-from safeconduct.errors import Rejected
+from safeconduct.errors import Rejected, Unsupported
 from safeconduct.formats import paths
 from safeconduct.formats.redaction import Path
 from safeconduct.formats.sd_cwt import encrypted, values
@@ -16,6 +16,7 @@ from safeconduct.formats.sd_cwt.holding import Held, VerifiedIssued, open_held
 from safeconduct.formats.sd_cwt.issuance import sd_claims_value
 from safeconduct.formats.sd_cwt.labels import (
     AUD,
+    CLAIM_NAMES,
     CNONCE,
     CTI,
     EXP,
@@ -74,8 +75,9 @@ def present(
     a clock, who gives a unique `cti`. lifetime: seconds until `exp`. extra: further key binding claims.
     encrypt: chosen paths whose disclosures only holders of the key may read.
     Raises Rejected: claim_not_found, kbt_iat_or_cti_missing, kbt_times, kbt_claim_forbidden,
-    holder_key_mismatch, disclosure_missing, and as `check_issued` for a token that is not well formed. The
-    issuer's signature is not checked again. Source: SD-CWT-08 §8, §11.
+    kbt_claim_missing, holder_key_mismatch, disclosure_missing; Unsupported: encryption_unsupported; and as
+    `check_issued` for a token that is not well formed. The issuer's signature is not checked again.
+    Source: SD-CWT-08 §8, §11.
     """
     if isinstance(token, VerifiedIssued):
         held = token.held
@@ -84,8 +86,15 @@ def present(
     else:
         held = open_held(token, holder.public, profile, accept)
     opened, profile = held.opened, held.opened.profile
+    if encrypt and profile.binding == "inside":
+        raise Unsupported(
+            "encryption_unsupported", "The key binding of this profile covers no encrypted claim."
+        )
     shown, entries = _shown(held, disclose, encrypt or {}, random)
     binding = _binding(audience, nonce, now, cti, lifetime, not_before, extra)
+    if missing := profile.kbt_required - binding.keys():
+        name = CLAIM_NAMES[min(missing)]
+        raise Rejected("kbt_claim_missing", f"The key binding token lacks {name}.", rule="SD-CWT-08 §8.1")
     values.check_binding_order(binding, opened.clear)
     unprotected: dict[int | str, Any] = {}
     if shown:
@@ -175,7 +184,7 @@ def _binding(
         EXP: None if lifetime is None or now is None else now + lifetime,
     }
     claims |= {label: value for label, value in optional.items() if value is not None}
-    values.check_safe(claims)
+    values.check_safe_map(claims)
     return claims
 
 

@@ -8,6 +8,7 @@ import msgspec
 from safeconduct import limits
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.encoding import cbor
+from safeconduct.encoding.cbor import Tag
 from safeconduct.envelope import cose
 from safeconduct.envelope.cose import Sign1
 from safeconduct.errors import Malformed, Rejected
@@ -51,10 +52,10 @@ def open_token(message: Sign1, profile: Profile, accept: Collection[str]) -> Ope
     _check_typ(message, profile, accept)
     _check_headers(message, profile)
     payload = _claims_map(cbor.loads(message.payload))
-    header_claims = message.protected.get(cose.CWT_CLAIMS)
-    clear = payload
-    if header_claims is not None:
-        _check_agreement(_claims_map(header_claims), payload, revealed=False)
+    header_claims, clear = None, payload
+    if cose.CWT_CLAIMS in message.protected:
+        header_claims = _claims_map(message.protected[cose.CWT_CLAIMS])
+        check_agreement(header_claims, payload, hidden=True)
         clear = {**header_claims, **payload}
     values.check_registered(clear)
     missing = profile.required - clear.keys() - {SUB}
@@ -103,6 +104,8 @@ def reveal_token(token: OpenToken, more: Iterable[Disclosure] = (), *, locate: b
     """
     trees = (token.payload,) if token.header_claims is None else (token.payload, token.header_claims)
     revealed = reveal(trees, (*token.disclosures, *more), token.codec, fixed=NEVER_REDACTED, locate=locate)
+    if token.header_claims is not None:
+        check_agreement(*revealed.trees, hidden=revealed.withheld > 0)
     claims = merged(revealed.trees, token.profile)
     values.check_registered(claims)
     # sub may be among what stays hidden; without any hidden claim it is simply not there.
@@ -112,17 +115,28 @@ def reveal_token(token: OpenToken, more: Iterable[Disclosure] = (), *, locate: b
 
 
 def merged(trees: Sequence[Mapping[Any, Any]], profile: Profile) -> dict[Any, Any]:
-    """Return the claims of payload and CWT Claims header as one map, without those of the format itself.
-
-    Raises Rejected: claim_mismatch.
-    """
+    """Return the claims of payload and CWT Claims header as one map, without those of the format itself."""
     claims = dict(trees[0])
     for tree in trees[1:]:
-        _check_agreement(claims, tree)
-        claims |= tree
+        claims = {**tree, **claims}
     for label in profile.own_claims:
         claims.pop(label, None)
     return claims
+
+
+def check_agreement(one: Mapping[Any, Any], other: Mapping[Any, Any], *, hidden: bool) -> None:
+    """Compare the claims that stand in both maps.
+
+    hidden: whether digests or what they left out may make containers differ; then only leaves are compared.
+    Raises Rejected: claim_mismatch. Source: SD-CWT-08 §5.3.
+    """
+    for key in one.keys() & other.keys():
+        leaf = not isinstance(one[key], dict | list | Tag)
+        # Python takes 1, 1.0 and true for equal; as bytes they differ.
+        if (leaf or not hidden) and cbor.dumps(one[key]) != cbor.dumps(other[key]):
+            raise Rejected(
+                "claim_mismatch", "A claim differs between the payload and the header.", rule="SD-CWT-08 §5.3"
+            )
 
 
 def _check_typ(message: Sign1, profile: Profile, accept: Collection[str]) -> None:
@@ -137,31 +151,14 @@ def _check_typ(message: Sign1, profile: Profile, accept: Collection[str]) -> Non
 
 
 def _check_headers(message: Sign1, profile: Profile) -> None:
-    for label, value in message.protected.items():
-        values.check_key(label)
-        if label != cose.CWT_CLAIMS:
-            values.check_safe(value)
-    carriers = (profile.sd_claims, profile.sd_kbt)
-    for label, value in message.unprotected.items():
-        values.check_key(label)
-        if label not in carriers:
-            values.check_safe(value)
+    values.check_safe_map(message.protected, apart_from=(cose.CWT_CLAIMS,))
+    values.check_safe_map(message.unprotected, apart_from=(profile.sd_claims, profile.sd_kbt))
 
 
 def _claims_map(claims: Any) -> dict[Any, Any]:
     if type(claims) is not dict:
         raise Malformed("claims_not_map", "The claims are not a map.", rule="RFC 8392 §7.2")
     return claims
-
-
-def _check_agreement(one: Mapping[Any, Any], other: Mapping[Any, Any], *, revealed: bool = True) -> None:
-    """Compare the claims that stand in both maps; before digests are revealed, only those that hold none."""
-    for key in one.keys() & other.keys():
-        comparable = revealed or not isinstance(one[key], dict | list)
-        if comparable and one[key] != other[key]:
-            raise Rejected(
-                "claim_mismatch", "A claim differs between the payload and the header.", rule="SD-CWT-08 §5.3"
-            )
 
 
 def _disclosures(message: Sign1, token_codec: CborCodec) -> tuple[Disclosure, ...]:

@@ -1,6 +1,6 @@
 """Which values may stand where: registered claims, headers, and the order of times (SD-CWT-08 §4, §5, §9)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from safeconduct import limits
@@ -21,61 +21,65 @@ def check_registered(claims: Mapping[Any, Any]) -> None:
 
     Raises Malformed: claim_type, time_not_finite. Source: RFC 8392 §3.1, RFC 8747 §3.1, SD-CWT-08 §4, §5.2.
     """
-    for label in (EXP, NBF, IAT):
-        if label in claims:
-            _check_time(claims[label])
-    for label, kinds in _TYPES:
-        if label in claims and type(claims[label]) not in kinds:
+    for label in _TYPES.keys() & claims.keys():
+        value = claims[label]
+        if type(value) not in _TYPES[label]:
             raise Malformed("claim_type", f"The claim {labels.CLAIM_NAMES[label]} has the wrong type.")
+        if type(value) is float and not -_LARGEST_FLOAT <= value <= _LARGEST_FLOAT:
+            raise Malformed("time_not_finite", "A time is not finite or too large.", rule="SD-CWT-08 §5.2")
     if type(claims.get(VCT)) is int and not 0 <= claims[VCT] <= 65535:
         raise Malformed("claim_type", "An integer vct is between 0 and 65535.", rule="SD-CWT-08 §15")
     if type(claims.get(AUD)) is list and not all(type(item) is str for item in claims[AUD]):
         raise Malformed("claim_type", "The claim aud has the wrong type.", rule="RFC 8392 §3.1.3")
 
 
-_TYPES: tuple[tuple[int, tuple[type, ...]], ...] = (
-    (ISS, (str,)),
-    (SUB, (str,)),
-    (AUD, (str, list)),
-    (CTI, (bytes,)),
-    (CNF, (dict,)),
-    (VCT, (str, int)),
-    (CNONCE, (bytes,)),
-)
+_TYPES: dict[int, tuple[type, ...]] = {
+    ISS: (str,),
+    SUB: (str,),
+    AUD: (str, list),
+    EXP: (int, float),
+    NBF: (int, float),
+    IAT: (int, float),
+    CTI: (bytes,),
+    CNF: (dict,),
+    VCT: (str, int),
+    CNONCE: (bytes,),
+}
 
 
-def _check_time(value: Any) -> None:
-    if type(value) is int:
-        return
-    if type(value) is not float:
-        raise Malformed("claim_type", "A time claim is not a number.", rule="RFC 8392 §2")
-    if not -_LARGEST_FLOAT <= value <= _LARGEST_FLOAT:
-        raise Malformed("time_not_finite", "A time claim is not finite or too large.", rule="SD-CWT-08 §5.2")
+def check_safe_map(entries: Mapping[Any, Any], *, apart_from: Collection[Any] = ()) -> None:
+    """Check that a header or key binding claim set holds only what may stand there.
 
-
-def check_safe(value: Any, depth: int = 1) -> None:
-    """Check that a value holds only what may stand in headers and in a key binding token.
-
+    apart_from: labels whose values are checked elsewhere.
     Raises Malformed: claim_key, claim_value, claim_too_deep. Source: SD-CWT-08 §5.3 (safe values).
     """
+    for label, value in entries.items():
+        if type(label) is not int:
+            check_key(label)
+        if type(value) not in _SAFE_LEAVES and label not in apart_from:
+            _check_safe(value, 2)
+
+
+def _check_safe(value: Any, depth: int) -> None:
+    """depth: the level of what the value contains; a header parameter or claim is itself on level 1."""
     kind = type(value)
     if kind in _SAFE_LEAVES:
         return
-    if depth > limits.CLAIM_DEPTH + 1:
+    if depth > limits.CLAIM_DEPTH and (kind is Tag or (kind is not Simple and value)):
         raise Malformed("claim_too_deep", "A header or key binding claim is nested too deeply.")
     if kind is dict:
         for key, item in value.items():
             check_key(key)
-            check_safe(item, depth + 1)
+            _check_safe(item, depth + 1)
     elif kind is list:
         for item in value:
-            check_safe(item, depth + 1)
+            _check_safe(item, depth + 1)
     elif kind is Tag:
         if value.tag in _NOT_SAFE_TAGS:
             raise Malformed(
                 "claim_value", "A redaction tag stands outside the claims.", rule="SD-CWT-08 §5.3"
             )
-        check_safe(value.value, depth + 1)
+        _check_safe(value.value, depth + 1)
     elif kind is Simple and (value.value == labels.REDACTED_KEYS_SIMPLE or 24 <= value.value < 32):
         raise Malformed("claim_value", "A simple value stands where it may not.", rule="SD-CWT-08 §5.3")
 

@@ -48,9 +48,7 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
     presented = _parsed(data, policy)
     sd_cwt, binding = presented.token, presented.binding
     # Step 2: the SD-CWT is a valid CWT of a trusted issuer.
-    entries = encrypted.read(
-        sd_cwt.message.unprotected, sd_cwt.message.protected, old_nonces="aead-nonce-16" in policy.accept
-    )
+    entries = _entries(presented, policy)
     issuer_key = token.check_signature(sd_cwt, trust=trust, algorithms=policy.algorithms)
     # Step 3: its times agree with one another and with the clock.
     values.check_order(sd_cwt.clear)
@@ -72,7 +70,7 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
     _check_audiences(sd_cwt.clear, key_binding, policy)
     # Steps 10 and 11: what is left is the claim set; the verifier's own demands.
     claims = token.merged(revealed.trees, presented.profile)
-    _check_demands(claims, sd_cwt, len(more), policy)
+    _check_demands(claims, (*sd_cwt.disclosures, *more), policy)
     return VerifiedPresentation(
         claims=Claims(claims),
         key_binding=Claims(key_binding),
@@ -82,6 +80,14 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
         profile=presented.profile.name,
         withheld=revealed.withheld,
     )
+
+
+def _entries(presented: Parsed, policy: Policy) -> tuple[encrypted.Entry, ...]:
+    if presented.profile.binding == "inside":
+        return ()  # that key binding does not cover them: whoever forwards a presentation could add some
+    message = presented.token.message
+    old_nonces = "aead-nonce-16" in policy.accept
+    return encrypted.read(message.unprotected, message.protected, old_nonces=old_nonces)
 
 
 def _open(entries: tuple[encrypted.Entry, ...], sd_cwt: OpenToken, policy: Policy) -> tuple[Disclosure, ...]:
@@ -107,18 +113,15 @@ def _check_binding_headers(presented: Parsed) -> None:
         raise Rejected(
             "kbt_cwt_claims", "The key binding token has a CWT Claims header.", rule="SD-CWT-08 §5.3"
         )
-    for header in (binding.protected, binding.unprotected):
-        for label, value in header.items():
-            values.check_key(label)
-            if label != cose.KCWT or header is binding.unprotected:
-                values.check_safe(value)
+    values.check_safe_map(binding.protected, apart_from=(cose.KCWT,))
+    values.check_safe_map(binding.unprotected)
 
 
 def _binding_claims(presented: Parsed) -> dict[Any, Any]:
     claims = cbor.loads(presented.binding.payload)
     if type(claims) is not dict:
         raise Malformed("claims_not_map", "The key binding claims are not a map.", rule="RFC 8392 §7.2")
-    values.check_safe(claims)
+    values.check_safe_map(claims)
     values.check_registered(claims)
     for label in (ISS, SUB):
         if label in claims:
@@ -190,8 +193,8 @@ def _meant_for(audience: Any, mine: tuple[str, ...]) -> bool:
     return audience in mine if isinstance(audience, str) else not {*audience}.isdisjoint(mine)
 
 
-def _check_demands(claims: Mapping[Any, Any], sd_cwt: OpenToken, opened: int, policy: Policy) -> None:
-    if policy.require_disclosure and not sd_cwt.disclosures and not opened:
+def _check_demands(claims: Mapping[Any, Any], shown: tuple[Disclosure, ...], policy: Policy) -> None:
+    if policy.require_disclosure and all(disclosure.kind == "decoy" for disclosure in shown):
         raise Rejected("disclosure_required", "The policy demands at least one disclosure.")
     if policy.types is not None and claims.get(VCT) not in policy.types:
         raise Rejected(
