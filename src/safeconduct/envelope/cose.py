@@ -84,7 +84,7 @@ def parse(data: bytes, *, max_bytes: int = limits.TOKEN_BYTES) -> Sign1:
     """
     if data[:1] == _SIGN1_HEAD:
         # The tag is one byte; without it the parts need no copy out of a tagged, frozen item.
-        return _from_parts(cbor.loads(data[1:], max_bytes=max_bytes))
+        return _from_parts(cbor.loads(data[1:], max_bytes=max_bytes - 1))
     return from_item(cbor.loads(data, max_bytes=max_bytes))
 
 
