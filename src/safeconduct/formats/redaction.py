@@ -248,8 +248,8 @@ def reveal(
 ) -> Revealed:
     """Put every disclosure in the place of its digest and drop what stays redacted.
 
-    trees: claim sets that share the disclosures. fixed: keys that may not be redacted at the top of a tree.
-    locate: whether to record where each disclosure stands.
+    trees: claim sets that share the disclosures. fixed: keys at the top of a tree that may not be redacted,
+    and inside which nothing may be. locate: whether to record where each disclosure stands.
     Raises Rejected: disclosure_duplicate, disclosure_unreferenced, digest_duplicate, disclosure_misplaced,
     claim_duplicate, claim_not_redactable; Malformed: digest_malformed, claim_too_deep, and for keys and
     values that the format forbids.
@@ -301,21 +301,21 @@ class _Revealer:
         result: dict[Any, Any] = {}
         leaves, marker, check_key = self.leaves, self.marker, self.codec.check_key
         marker_type = type(marker)  # cbor2's simple(59) equals the integer 59
-        digests = None
+        digests = _ABSENT
         for key, item in entries.items():
             if type(key) is marker_type and key == marker:
                 digests = item
                 continue
             check_key(key)
             result[key] = item if type(item) in leaves else self.value(item, depth + 1, (*path, key))
-        if digests is not None:
+        if digests is not _ABSENT:
             self.entries(digests, result, depth, path)
         return result
 
     def entries(self, digests: Any, result: dict[Any, Any], depth: int, path: Path) -> None:
         if type(digests) is not list:
             raise Malformed("digest_malformed", "The redacted claim keys are not an array.")
-        self.admit(digests)
+        self.admit(digests, path)
         check_key, fixed = self.codec.check_key, frozenset() if path else self.fixed
         for digest in digests:
             disclosure = self.by_digest.pop(digest, None)
@@ -349,7 +349,7 @@ class _Revealer:
             if digest is None:
                 result.append(self.value(item, depth + 1, (*path, here)))
                 continue
-            self.admit([digest])
+            self.admit([digest], path)
             disclosure = self.by_digest.pop(digest, None)
             if disclosure is None:
                 self.withheld += 1
@@ -357,8 +357,12 @@ class _Revealer:
                 result.append(self.inner(disclosure, depth + 1, path, here))
         return result
 
-    def admit(self, digests: list[Any]) -> None:
-        """Check the form of digests, and that none was there before: each stands for one claim."""
+    def admit(self, digests: list[Any], path: Path) -> None:
+        """Check the form and place of digests, and that none was there before: each stands for one claim."""
+        if path and path[0] in self.fixed:
+            raise Rejected(
+                "claim_not_redactable", "Nothing inside this claim may be redacted.", rule="SD-CWT-08 §4"
+            )
         if digests and (
             {*map(type, digests)} != {self.digest_type} or {*map(len, digests)} != {self.digest_size}
         ):
@@ -384,6 +388,9 @@ class _Revealer:
         value = self.value(value, depth, (*path, key))
         self.outer = outer
         return value
+
+
+_ABSENT = object()
 
 
 def _check_depth(depth: int, items: int) -> None:
