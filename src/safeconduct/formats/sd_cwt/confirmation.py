@@ -48,7 +48,8 @@ def confirmed_key(confirmation: Mapping[Any, Any], known: Iterable[PublicKey]) -
     if type(value) is not bytes:
         raise Malformed("cnf_malformed", "The confirmation is not a byte string.", rule="RFC 8747 §3.4")
     for key in known:
-        if hmac.compare_digest(value, _identifier(key, label)):
+        identifier = _identifier(key, label)
+        if identifier is not None and hmac.compare_digest(value, identifier):
             return key
     raise Rejected("cnf_key_unknown", "The holder's key is referred to, and not among the known ones.")
 
@@ -56,10 +57,10 @@ def confirmed_key(confirmation: Mapping[Any, Any], known: Iterable[PublicKey]) -
 _UNDERSTOOD = (CNF_COSE_KEY, CNF_ENCRYPTED_COSE_KEY, CNF_KID, CNF_CKT)
 
 
-def _identifier(key: PublicKey, label: int) -> bytes:
+def _identifier(key: PublicKey, label: int) -> bytes | None:
     if label == CNF_CKT:
         return key.cose_thumbprint()
-    return b"" if key.kid is None else _as_bytes(key.kid)
+    return None if key.kid is None else _as_bytes(key.kid)
 
 
 def _as_bytes(kid: bytes | str) -> bytes:
