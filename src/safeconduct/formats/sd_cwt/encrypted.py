@@ -75,7 +75,7 @@ def read(unprotected: Header, protected: Header, *, old_nonces: bool) -> tuple[E
 def _entry(item: Any, number: int, *, old_nonces: bool) -> Entry:
     if type(item) is not list or not 3 <= len(item) <= 4 or any(type(part) is not bytes for part in item[:3]):
         raise Malformed("aead_entry_malformed", "An entry is not [nonce, ciphertext, tag].", rule=_RULE)
-    if len(item) == 4 and type(item[3]) not in (int, str, bytes):
+    if len(item) == 4 and (type(item[3]) not in (int, str, bytes) or (type(item[3]) is int and item[3] < 0)):
         raise Malformed("aead_entry_malformed", "A key context has the wrong type.", rule=_RULE)
     entry = Entry(*item)
     try:
