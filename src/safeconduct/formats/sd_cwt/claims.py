@@ -163,10 +163,10 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            key if isinstance(key, Decoys) else _from_key(key, top=False): _from_json(item)
-            for key, item in value.items()
-        }
+        keys = [key if isinstance(key, Decoys) else _from_key(key, top=False) for key in value]
+        if len(set(keys)) != len(keys):
+            raise Malformed("claim_duplicate", "A claim is given twice.")
+        return dict(zip(keys, map(_from_json, value.values()), strict=True))
     if isinstance(value, list):
         return [_from_json(item) for item in value]
     if type(value) is int and not -(1 << 64) <= value < 1 << 64:
