@@ -9,8 +9,8 @@ from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import cbor
 from safeconduct.envelope import cose
 from safeconduct.errors import Rejected
-from safeconduct.formats.redaction import Redacted, Salts, conceal, random_salts
-from safeconduct.formats.sd_cwt import codec, values
+from safeconduct.formats.redaction import Decoys, Redacted, Salts, conceal, random_salts, reveal
+from safeconduct.formats.sd_cwt import codec, encrypted, values
 from safeconduct.formats.sd_cwt.claims import with_labels
 from safeconduct.formats.sd_cwt.confirmation import Confirmation, confirmation_for
 from safeconduct.formats.sd_cwt.labels import (
@@ -22,6 +22,7 @@ from safeconduct.formats.sd_cwt.labels import (
     SD_AEAD,
 )
 from safeconduct.formats.sd_cwt.profile import HASH_IDS, IETF_08, Profile
+from safeconduct.formats.sd_cwt.token import check_agreement
 from safeconduct.ids import Random
 
 
@@ -53,7 +54,8 @@ def issue(
     aead: number of the algorithm for encrypted disclosures. typ: a more specific media type.
     header_claims: a second claim set for the CWT Claims header. protected: further protected headers.
     salts, digest_order: for reproducible tokens; by default salts are random and digests sorted.
-    Raises Rejected: claim_missing, claim_not_redactable, claim_duplicate, cwt_times; Malformed: claim_*.
+    Raises Rejected: claim_missing, claim_not_redactable, claim_duplicate, claim_mismatch, cwt_times;
+    Malformed: claim_*, sd_aead_malformed; Unsupported: sd_aead_forbidden.
     """
     claim_set = _complete(claims, holder, now, nonce, confirmation)
     second = with_labels(header_claims) if header_claims is not None else None
@@ -70,10 +72,13 @@ def issue(
         header[profile.sd_alg] = sd_alg
     if aead is not None:
         header[SD_AEAD] = aead
+        encrypted.algorithm(header)
     if second is not None:
         in_header = conceal(second, token_codec, salts=salt, order=digest_order)
         header[cose.CWT_CLAIMS] = in_header.tree
         disclosures += in_header.disclosures
+        whole = reveal((concealed.tree, in_header.tree), disclosures, token_codec)
+        check_agreement(*whole.trees, hidden=False)
     if kid is not None:
         header[cose.KID] = kid
     header |= protected or {}
@@ -113,7 +118,7 @@ def _complete(
 def _check_issuable(claims: Mapping[Any, Any], header_claims: Mapping[Any, Any], profile: Profile) -> None:
     for part in (claims, header_claims):
         for label, value in part.items():
-            if type(value) is Redacted and label in NEVER_REDACTED:
+            if label in NEVER_REDACTED and _is_marked(value):
                 name = CLAIM_NAMES[label]
                 raise Rejected(
                     "claim_not_redactable", f"The claim {name} may not be redacted.", rule="SD-CWT-08 §4"
@@ -128,3 +133,14 @@ def _check_issuable(claims: Mapping[Any, Any], header_claims: Mapping[Any, Any],
     values.check_order(clear)
     if any(type(key) is type(profile.marker) and key == profile.marker for key in together):
         raise Rejected("claim_reserved", "A claim has the key under which redacted claims stand.")
+
+
+def _is_marked(value: Any) -> bool:
+    """Tell whether a mark of the redaction engine stands anywhere in a value."""
+    if type(value) in (int, str, bytes):
+        return False
+    if isinstance(value, Mapping):
+        return any(map(_is_marked, value)) or any(map(_is_marked, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_is_marked, value))
+    return isinstance(value, Redacted | Decoys)
