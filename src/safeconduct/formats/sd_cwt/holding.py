@@ -12,11 +12,11 @@ from safeconduct.envelope import cose
 from safeconduct.errors import Rejected
 from safeconduct.formats import paths
 from safeconduct.formats.redaction import Located, Path
-from safeconduct.formats.sd_cwt import token, values
+from safeconduct.formats.sd_cwt import encrypted, token, values
 from safeconduct.formats.sd_cwt.claims import Claims, resolve
 from safeconduct.formats.sd_cwt.confirmation import confirmed_key
-from safeconduct.formats.sd_cwt.labels import CNF
-from safeconduct.formats.sd_cwt.profile import IETF_08, Profile
+from safeconduct.formats.sd_cwt.labels import CLAIM_NAMES, CNF
+from safeconduct.formats.sd_cwt.profile import IETF_08, Profile, check_leniencies
 from safeconduct.formats.sd_cwt.token import OpenToken
 from safeconduct.trust import WAIVED, Trust, Waived
 
@@ -101,11 +101,16 @@ def open_held(data: bytes, holder: PublicKey, profile: Profile, accept: Collecti
     Raises Rejected: key_binding_present, holder_key_mismatch, disclosure_missing, and as `open_token` and
     `reveal_token`. Source: SD-CWT-08 §4.2; RFC 9901 §7.2.
     """
+    leniencies = check_leniencies(accept)
     message = cose.parse(data)
     bound_inside = profile.sd_kbt is not None and profile.sd_kbt in message.unprotected
     if cose.KCWT in message.protected or bound_inside:
         raise Rejected("key_binding_present", "An issued token carries no key binding.", rule="RFC 9901 §7.2")
-    opened = token.open_token(message, profile, accept)
+    opened = token.open_token(message, profile, leniencies)
+    if profile.binding == "outside":
+        # The issuer fixes the algorithm; entries are the holder's to make, but an empty list is invalid.
+        encrypted.algorithm(message.protected)
+        encrypted.read(message.unprotected, message.protected, old_nonces="aead-nonce-16" in leniencies)
     if confirmed_key(opened.clear[CNF], (holder,)) != holder:
         raise Rejected("holder_key_mismatch", "The token is bound to another key.", rule="SD-CWT-08 §4.2")
     revealed = token.reveal_token(opened, locate=True)
@@ -132,11 +137,12 @@ def _check_expected(
 
 def _check_clear(opened: OpenToken, allowed: Collection[str]) -> None:
     labels = {resolve(paths.parse(text))[0] for text in allowed}
+    expected = _REGISTERED | opened.profile.own_claims | {opened.profile.marker}
     for key in opened.clear:
-        if key != opened.profile.marker and key not in labels and key not in _ALWAYS_CLEAR:
+        if key not in labels and key not in expected:
             raise Rejected(
                 "claim_in_clear", "A claim stands in clear that should not.", rule="SD-CWT-08 §4.2"
             )
 
 
-_ALWAYS_CLEAR = frozenset(range(1, 9)) | {11, 12, 39, 65535}
+_REGISTERED = frozenset(CLAIM_NAMES)

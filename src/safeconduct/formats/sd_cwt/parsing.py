@@ -9,8 +9,8 @@ from safeconduct import limits
 from safeconduct.encoding import cbor
 from safeconduct.envelope import cose
 from safeconduct.envelope.cose import Sign1
-from safeconduct.errors import Malformed, Rejected, Unsupported
-from safeconduct.formats.sd_cwt.profile import IETF_08, LENIENCIES, SEED_2024, Profile, by_name
+from safeconduct.errors import Malformed, Rejected
+from safeconduct.formats.sd_cwt.profile import IETF_08, SEED_2024, Profile, by_name, check_leniencies
 from safeconduct.formats.sd_cwt.token import OpenToken, open_token
 
 
@@ -56,9 +56,7 @@ def parse(
     leniency_unknown, kcwt_malformed. Source: SD-CWT-08 §9 step 1.
     """
     allowed = [by_name(profile) if isinstance(profile, str) else profile for profile in profiles]
-    leniencies = frozenset(accept)
-    if leniencies and (unknown := leniencies - LENIENCIES.keys()):
-        raise Unsupported("leniency_unknown", f"There are {len(unknown)} unknown leniencies asked for.")
+    leniencies = check_leniencies(accept)
     outer = cose.parse(data, max_bytes=limits.TOKEN_BYTES)
     if cose.KCWT in outer.protected:
         profile = _allowed(allowed, "outside")

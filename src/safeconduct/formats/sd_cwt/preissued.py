@@ -9,6 +9,7 @@ from safeconduct.encoding.cbor import Tag
 from safeconduct.errors import Malformed
 from safeconduct.formats.redaction import Decoys, Redacted
 from safeconduct.formats.sd_cwt.labels import OLD_TO_BE_DECOY_TAG, TO_BE_DECOY_TAG, TO_BE_REDACTED_TAG
+from safeconduct.formats.sd_cwt.profile import check_leniencies
 
 _RULE = "SD-CWT-08 §12"
 
@@ -19,11 +20,12 @@ def read_preissued(data: bytes, *, accept: Collection[str] = frozenset()) -> dic
     accept: "decoy-tag-61" also reads the decoy tag of drafts -05 and -06, "tag-58-on-value" a To Be Redacted
     tag round the value of a map entry, which then says what one round its key would.
     Raises Malformed: claims_not_map, claim_key, claim_duplicate, decoy_malformed, decoy_duplicate,
-    claim_too_deep.
+    claim_too_deep; Unsupported: leniency_unknown.
     """
     claims = cbor.loads(data)
     if type(claims) is not dict:
         raise Malformed("claims_not_map", "The claims are not a map.", rule=_RULE)
+    check_leniencies(accept)
     decoy_tags = {TO_BE_DECOY_TAG} | ({OLD_TO_BE_DECOY_TAG} if "decoy-tag-61" in accept else set())
     reader = _Reader(frozenset(decoy_tags), tagged_values="tag-58-on-value" in accept)
     return reader.map(claims, 1)

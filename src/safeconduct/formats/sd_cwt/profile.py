@@ -6,6 +6,7 @@ Its key binding covers only the shown disclosures: a presentation that shows non
 credentials of the same holder key, so the profile is off unless a caller asks for it.
 """
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -123,3 +124,11 @@ def by_name(name: str) -> Profile:
         return PROFILES[name]
     except KeyError:
         raise Unsupported("profile_unknown", f"The profiles are {', '.join(PROFILES)}.") from None
+
+
+def check_leniencies(names: Collection[str]) -> frozenset[str]:
+    """Return the names of leniencies. Raises Unsupported: leniency_unknown if one is none."""
+    leniencies = frozenset(names)
+    if leniencies and (unknown := leniencies - LENIENCIES.keys()):
+        raise Unsupported("leniency_unknown", f"There are {len(unknown)} unknown leniencies asked for.")
+    return leniencies
