@@ -26,7 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class StorageUnavailable(Exception):  # noqa: N818  named after the condition, as the errors of the core are
+class StorageUnavailable(Exception):
     """The database is out of reach or too busy. Nothing was kept, unless it broke at the commit itself."""
 
 
@@ -69,8 +69,7 @@ class Database:
 
     async def close(self) -> None:
         """Finish the transactions under way and close all connections."""
-        await self._in_thread(self._backend.engine.dispose)
-        self._threads.shutdown()
+        await asyncio.to_thread(self._finish)
 
     async def __aenter__(self) -> "Database":
         return self
@@ -83,6 +82,10 @@ class Database:
     async def _in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(_speaking_plainly, fn, *args, **kwargs))
+
+    def _finish(self) -> None:
+        self._threads.shutdown()
+        self._backend.engine.dispose()  # only now: a connection in use would not be closed
 
     def _transaction(self, work: Callable[[Connection], T]) -> T:
         for attempt in range(1, self._backend.attempts):

@@ -16,6 +16,9 @@ BUSY_SECONDS = 5
 STATEMENT_SECONDS = 10
 """Longest statement on PostgreSQL: ours touch a few rows each."""
 
+IDLE_SECONDS = 60
+"""Time after which PostgreSQL ends an idle transaction: a stuck process must not hold locks."""
+
 POSTGRES_CONNECTIONS = 8
 """Transactions a process runs at once on PostgreSQL; a service needs few, they are short."""
 
@@ -52,7 +55,7 @@ def open_backend(url: str) -> Backend:
     if parsed.get_backend_name() == "sqlite":
         return Backend(_sqlite(parsed.database or "", url), threads=1, attempts=2)
     if parsed.get_backend_name() == "postgresql":
-        return Backend(_postgres(url), threads=POSTGRES_CONNECTIONS, attempts=12)
+        return Backend(_postgres(url), threads=POSTGRES_CONNECTIONS, attempts=20)
     raise ValueError("Only sqlite and postgresql databases are supported.")
 
 
@@ -128,5 +131,5 @@ def _postgres(url: str) -> Engine:
 def _prepare_postgres(connection: Any, _record: object) -> None:
     connection.autocommit = True
     connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
-    connection.execute(f"SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s'")
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
     connection.autocommit = False

@@ -1,10 +1,12 @@
 """One function is one transaction, whatever runs at once and on whichever database."""
 
 import asyncio
+import gc
 import multiprocessing
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -131,6 +133,34 @@ def test_no_thread_is_left_after_close(tmp_path: Path) -> None:
     before = threading.active_count()
     with_database(file_url(tmp_path), fifty_increments)
     assert threading.active_count() == before
+
+
+def _closed_under_way(url: str) -> None:
+    started = threading.Event()
+
+    def slowly(connection: sa.Connection) -> int:
+        started.set()
+        time.sleep(0.2)
+        return increment(connection, "a")
+
+    async def work(database: Database) -> None:
+        await database.run(create, "a")
+        under_way = asyncio.create_task(database.run(slowly))
+        await asyncio.to_thread(started.wait)
+        await database.close()
+        assert await under_way == 1
+
+    with_database(url, work)
+    gc.collect()  # a connection that was left open would now be found, and warned of
+
+
+def test_transactions_under_way_are_finished_before_a_file_is_closed(tmp_path: Path) -> None:
+    _closed_under_way(file_url(tmp_path))
+
+
+@pytest.mark.postgres
+def test_transactions_under_way_are_finished_before_postgres_is_closed(postgres_url: str) -> None:
+    _closed_under_way(postgres_url)
 
 
 def _increment_alone(url: str, times: int) -> None:

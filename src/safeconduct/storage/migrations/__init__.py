@@ -56,12 +56,15 @@ def upgrade(url: str, branch: Branch) -> None:
 
 def upgrade_engine(engine: Engine, branch: Branch) -> None:
     """As `upgrade`, on an open engine: one transaction, and one process at a time."""
+    import alembic.command  # noqa: F401  takes long, so not while other processes wait for the lock
+
     if engine.dialect.name == "postgresql":
         # Under SERIALIZABLE, one that waited for the lock would still see the state before it.
         engine = engine.execution_options(isolation_level="READ COMMITTED")
     with _ALEMBIC, engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRES_LOCK})")
         _upgrade(connection, branch)
 

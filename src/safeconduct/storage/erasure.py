@@ -1,0 +1,23 @@
+"""What is deleted must be gone: SQLite's log keeps old pages until it is written back and cut off."""
+
+from sqlalchemy import Engine
+
+from safeconduct.storage.database import Database
+
+
+async def erase_traces(database: Database) -> None:
+    """Removes what deleted rows left in the log of a SQLite database; others are left alone.
+
+    With `secure_delete` the pages themselves hold nothing of them. While another process reads, the log stays
+    as it is until the next call. Raises StorageUnavailable.
+    """
+    await database._in_thread(_write_back, database._backend.engine)
+
+
+def _write_back(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
