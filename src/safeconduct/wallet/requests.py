@@ -37,7 +37,7 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class PreparedRequest(msgspec.Struct, frozen=True):
-    """A request ready to be sent, with the keys that its answer is for. response_key: None if it is plain."""
+    """A request ready to be sent, with the keys for its answer. response_key: None for a plain one."""
 
     body: bytes
     content_type: str
@@ -58,14 +58,15 @@ def prepare(context: Context, wish: Wish, *, c_nonce: str | None) -> PreparedReq
     key_proof = proof.create_proof(
         key=holder_key, audience=issuer.identifier, now=context.clock(), nonce=c_nonce
     )
-    metadata = issuer.metadata
-    if metadata.request_encryption is None or metadata.response_encryption is None:
-        payload = _payload(wish, key_proof, None)
-        return PreparedRequest(payload, PLAIN, holder_key, None)
-    response_key = encryption.new_response_key(metadata.response_encryption, random=context.random)
+    offered = issuer.metadata
+    if offered.request_encryption is None:
+        return PreparedRequest(_payload(wish, key_proof, None), PLAIN, holder_key, None)
+    response_key = None
+    if offered.response_encryption is not None:
+        response_key = encryption.new_response_key(offered.response_encryption, random=context.random)
     body = encryption.seal_request(
         _payload(wish, key_proof, response_key),
-        to=encryption.choose_request_key(metadata.request_encryption),
+        to=encryption.choose_request_key(offered.request_encryption),
         signature=RequestSignature(
             key=wish.dpop_key,
             audience=issuer.identifier,
@@ -80,7 +81,7 @@ def read_answer(context: Context, wish: Wish, prepared: PreparedRequest, respons
     """Open the answer and check the credential in it.
 
     1. The status is 200.
-    2. The answer is encrypted to this request's key, unless the request was plain.
+    2. The answer is encrypted to this request's key, unless the request named none.
     3. It holds one SD-CWT, which names this issuer, is signed by it for this holder's key, and has a
        disclosure for each digest.
     4. The SD-CWT is of the type of the configuration.

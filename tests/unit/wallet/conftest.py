@@ -61,6 +61,7 @@ class World:
         self.published_key = self.signing_key.public
         self.encryption_key = AgreementKey.generate("P-256", kid="encryption")
         self.encrypts: bool = True
+        self.encrypts_responses: bool = True
         self.requires: bool = True
         self.tx_code: offer.TxCode | None = None
         self.expected_tx_code: str | None = None
@@ -116,7 +117,7 @@ class World:
             credential_endpoint=f"{ISSUER}/credential",
             nonce_endpoint=f"{ISSUER}/nonce",
             request_encryption=request if self.encrypts else None,
-            response_encryption=response if self.encrypts else None,
+            response_encryption=response if self.encrypts and self.encrypts_responses else None,
             configurations=(
                 CredentialConfiguration(
                     id="identity",

@@ -185,6 +185,14 @@ def test_a_plain_request_never_goes_through_a_wallet_server(bench: Any) -> None:
     assert codes(bench) == ["server_bypassed"]
 
 
+def test_an_issuer_that_takes_encrypted_requests_only_gets_them_encrypted(bench: Any) -> None:
+    bench.world.encrypts_responses = False
+    assert refused(bench) == "encryption_not_offered"
+    accept(bench, unencrypted="allowed", **VIA)
+    assert bench.world.requests_seen[0].encrypted
+    assert bench.world.to(SERVER) == []
+
+
 @pytest.mark.parametrize("encrypts", [True, False], ids=["only offered", "not even offered"])
 def test_an_issuer_that_once_demanded_encryption_must_go_on(bench: Any, encrypts: bool) -> None:
     accept(bench)
