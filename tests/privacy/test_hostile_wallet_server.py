@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from safeconduct.demo.attacks import GUESS, PLANS, Fight, fight
+from safeconduct.demo import hostile
+from safeconduct.demo.attacks import GUESS, PLANS, Fight, Plan, fight
 from safeconduct.demo.parties import Parties
 from safeconduct.demo.story import CLAIMS
 from safeconduct.net.fetch import Fetcher, Response
+from safeconduct.services.issuer import service as issuer_service
 from safeconduct.services.issuer import store as issuer_store
 from safeconduct.services.issuer.service import Issuer as IssuerService
 from safeconduct.wallet import accept, answers, forwarding, requests
@@ -44,6 +47,17 @@ def test_it_obtains_no_credential_and_is_noticed(
     assert fought.attempt.repelled
 
 
+NAMING_THE_CONFIGURATION = Plan("body swap", "a request for a configuration", hostile.swap_body(None))
+
+
+def test_a_request_that_names_a_configuration_is_refused(stage: Any) -> None:
+    fought = stage.play(
+        lambda parties: fight(parties, NAMING_THE_CONFIGURATION, stage.directory / "wallet", claims=CLAIMS)
+    )
+    assert fought.attempt.obtained == 0
+    assert fought.issuer_codes == ("identifier_missing",)
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_it_gets_one_proof_and_is_asked_for_no_metadata(stage: Any, name: str) -> None:
     spoils = attack(stage, name).spoils
@@ -68,6 +82,22 @@ def test_with_guessable_identifiers_it_obtains_the_credential(stage: Any, name: 
     fought = attack(stage, name)
     assert fought.attempt.obtained == 1
     assert not fought.attempt.repelled
+    assert not fought.attempt.held
+
+
+@pytest.mark.usefixtures("guessable")
+def test_without_identifiers_it_obtains_the_credential(stage: Any, monkeypatch: Any) -> None:
+    digest = issuer_service._identifier_digest
+    named = msgspec.structs.replace
+    monkeypatch.setattr(
+        issuer_service,
+        "_identifier_digest",
+        lambda request: digest(named(request, credential_identifier=request.credential_identifier or GUESS)),
+    )
+    fought = stage.play(
+        lambda parties: fight(parties, NAMING_THE_CONFIGURATION, stage.directory / "wallet", claims=CLAIMS)
+    )
+    assert fought.attempt.obtained == 1
     assert not fought.attempt.held
 
 

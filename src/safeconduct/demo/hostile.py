@@ -88,8 +88,11 @@ class Attacker:
         self.spoils.answers.append(response)
         return response
 
-    async def ask_for_itself(self, received: Received, *, identifier: str) -> Response:
-        """Send a request of its own, with its own holder key and response key, under the wallet's headers."""
+    async def ask_for_itself(self, received: Received, *, identifier: str | None) -> Response:
+        """Send a request of its own, with its own holder key and response key, under the wallet's headers.
+
+        identifier: the credential identifier to name; None names the issuer's first configuration instead.
+        """
         about = await self.learn_issuer()
         assert about.request_encryption is not None
         assert about.response_encryption is not None
@@ -101,6 +104,7 @@ class Attacker:
         payload = requests.encode_credential_request(
             requests.CredentialRequest(
                 credential_identifier=identifier,
+                credential_configuration_id=about.configurations[0].id if identifier is None else None,
                 proofs=requests.Proofs(JWT_PROOF, (key_proof,)),
                 response=response_key.parameters,
             )
@@ -142,8 +146,11 @@ async def forward(received: Received, attacker: Attacker) -> Response:
     return response
 
 
-def swap_body(guess: str) -> Tactic:
-    """Keep the wallet's request; send one of its own under the wallet's `Authorization` and `DPoP`."""
+def swap_body(guess: str | None) -> Tactic:
+    """Keep the wallet's request; send one of its own under the wallet's `Authorization` and `DPoP`.
+
+    guess: the credential identifier that it names; None: it names a configuration.
+    """
 
     async def tactic(received: Received, attacker: Attacker) -> Response:
         return await attacker.ask_for_itself(received, identifier=guess)

@@ -46,9 +46,16 @@ class Sockets:
 
     loopback = True
 
+    def __init__(self) -> None:
+        self._given: set[int] = set()
+
     def address(self, name: str) -> str:  # noqa: ARG002  any free port will do
         """See `Network.address`."""
-        return f"http://127.0.0.1:{serve.free_port()}"
+        port = serve.free_port()
+        while port in self._given:  # free still, because its party has not begun to listen
+            port = serve.free_port()
+        self._given.add(port)
+        return f"http://127.0.0.1:{port}"
 
     def running(self, listeners: Sequence[Listener]) -> AbstractAsyncContextManager[Any]:
         """See `Network.running`."""
