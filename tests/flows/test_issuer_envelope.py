@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flows.small_wallet import Clock, House, SmallWallet, garbage, issuer_house
+from tests.flows.small_wallet import House, SmallWallet, garbage, issuer_house
 
 from safeconduct.crypto.agreement import AgreementKey
 from safeconduct.crypto.keys import Key
@@ -16,6 +16,7 @@ from safeconduct.envelope import jwe
 from safeconduct.net.fetch import Response
 from safeconduct.protocols.openid4vci import encryption
 from safeconduct.protocols.openid4vci.request import encode_credential_request
+from safeconduct.services.issuer import opening
 
 
 async def _with_token(house: House) -> SmallWallet:
@@ -247,28 +248,42 @@ def test_a_request_key_works_until_its_metadata_is_stale_and_is_then_destroyed(t
     asyncio.run(main())
 
 
-def test_destroyed_keys_are_in_no_page_of_the_database(tmp_path: Path) -> None:
+def test_destroyed_keys_and_issued_claims_are_in_no_page_of_the_running_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "issuer.db"
+    running: list[opening.Issuer] = []
+
+    class Caught(opening.Issuer):
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            running.append(self)
 
     def secrets() -> set[bytes]:
         with contextlib.closing(sqlite3.connect(file)) as connection:
             return {row[0] for row in connection.execute("SELECT secret FROM issuer_keys")}
 
-    async def main() -> None:
-        clock = Clock()
-        async with issuer_house(tmp_path, clock=clock, database=f"sqlite:///{file}"):
-            old = secrets()
-        clock.now += 10 * 86400
-        async with issuer_house(tmp_path, clock=clock, database=f"sqlite:///{file}"):
-            assert old.isdisjoint(secrets())
-        destroyed.update(old)
+    def left() -> bytes:
+        return b"".join(page.read_bytes() for page in tmp_path.glob("issuer.db*"))
 
-    destroyed: set[bytes] = set()
+    monkeypatch.setattr(opening, "Issuer", Caught)
+
+    async def main() -> None:
+        async with issuer_house(tmp_path, database=f"sqlite:///{file}") as house:
+            old = secrets()
+            wallet = house.wallet()
+            claims = {"given_name": "Name-of-the-holder", "family_name": "M"}
+            await wallet.take_token((await house.offer(claims=claims))["offer_uri"])
+            assert b"Name-of-the-holder" in left()
+            assert all(secret in left() for secret in old)
+            assert (await wallet.ask()).status == 200
+            house.clock.now += 10 * 86400
+            await running[0].sweep()
+            assert old.isdisjoint(secrets())
+            assert [secret for secret in old if secret in left()] == []
+            assert b"Name-of-the-holder" not in left()
+
     asyncio.run(main())
-    left = b"".join(page.read_bytes() for page in tmp_path.glob("issuer.db*"))
-    assert [secret for secret in destroyed if secret in left] == []
-    assert all(secret in left for secret in secrets())
-    assert destroyed
 
 
 def test_the_signing_key_file_is_private_and_kept(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ from safeconduct.services.issuer.digests import digest_of, nonce_digest, proof_d
 from safeconduct.services.issuer.epochs import Epochs
 from safeconduct.settings import IssuerSettings
 from safeconduct.storage import Database
+from safeconduct.storage.erasure import erase_traces
 from safeconduct.telemetry import Telemetry
 
 ENC_VALUES = ("A128GCM", "A256GCM")
@@ -258,6 +259,7 @@ class Issuer:
         now = self._clock()
         await self._database.run(store.sweep, now=now, keep_grants_since=now - GRANT_MEMORY)
         await self._epochs.renew(now)
+        await erase_traces(self._database)
 
     async def _find_token(self, presented: authorization.AccessToken, now: int) -> store.Token:
         if presented.scheme != "DPoP":

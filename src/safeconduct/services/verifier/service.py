@@ -25,6 +25,7 @@ from safeconduct.ids import Random
 from safeconduct.services.verifier import store
 from safeconduct.settings import VerifierSettings
 from safeconduct.storage import Database
+from safeconduct.storage.erasure import erase_traces
 from safeconduct.trust import Policy, Trust
 
 _NONCE_BYTES = 16
@@ -120,7 +121,9 @@ class Verifier:
 
     async def sweep(self) -> None:
         """Deletes requests a nonce lifetime after they expired."""
-        await self._database.run(store.sweep, expired_before=self._clock() - self.settings.nonce_lifetime)
+        oldest = self._clock() - self.settings.nonce_lifetime
+        await self._database.run(store.sweep, expired_before=oldest)
+        await erase_traces(self._database)
 
     def _verify(self, presentation: bytes, burnt: list[bytes]) -> VerifiedPresentation:
         """Runs in a thread of its own. burnt: gets the digest of the nonce that was used up."""

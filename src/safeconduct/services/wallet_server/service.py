@@ -29,6 +29,7 @@ from safeconduct.services.wallet_server.envelope import SEALED, Credentials
 from safeconduct.services.wallet_server.issuers import Issuers, IssuerUnusable
 from safeconduct.settings import WalletServerSettings
 from safeconduct.storage import Database
+from safeconduct.storage.erasure import erase_traces
 from safeconduct.telemetry import Telemetry
 from safeconduct.telemetry.fields import bucket
 
@@ -139,6 +140,7 @@ class WalletServer:
         now = self._clock()
         since = now - self.settings.record_lifetime
         await self._database.run(store.sweep, now=now, keep_records_since=since)
+        await erase_traces(self._database)
 
     async def _send(self, endpoint: str, credentials: Credentials, sealed: bytes) -> Response:
         headers = {
