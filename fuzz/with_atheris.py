@@ -1,0 +1,80 @@
+"""Garbage guided by coverage: each target runs in a process of its own under atheris (libFuzzer).
+
+`python -m fuzz.with_atheris TARGET FOLDER OPTION...` is that process.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from fuzz.judgement import Finding, Target, judge
+from fuzz.plain import Run
+
+_FOUND = "found-"
+_UNITS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
+
+
+def run(target: Target, *, seed: int, seconds: float, max_seconds: float) -> Run:
+    """Runs a target for so long; one input may take `max_seconds`.
+
+    Raises RuntimeError if the process ends early without having found anything.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        corpus = folder / "corpus"
+        corpus.mkdir()
+        for number, data in enumerate(target.seeds()):
+            (corpus / str(number)).write_bytes(data)
+        options = (
+            f"-max_total_time={max(1, round(seconds))}",
+            f"-max_len={target.max_bytes}",
+            f"-timeout={round(max_seconds)}",
+            f"-seed={seed + 1}",
+            f"-artifact_prefix={folder}/{_FOUND}",
+            "-print_final_stats=1",
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "fuzz.with_atheris", target.name, name, *options],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        inputs = sum(int(number) for number in _UNITS.findall(done.stderr))
+        finding = next((_finding(target, path) for path in folder.glob(f"{_FOUND}*")), None)
+    if finding is None and done.returncode != 0:
+        raise RuntimeError(f"atheris stopped at {target.name}:\n{done.stderr[-2000:]}")
+    return Run(inputs, finding)
+
+
+def _finding(target: Target, path: Path) -> Finding:
+    data = path.read_bytes()
+    kind = path.name.removeprefix(_FOUND).partition("-")[0]
+    if kind == "law":
+        finding = judge(target, data, count_calls=True, max_seconds=None)
+        if finding is not None:
+            return finding
+    return Finding(target.name, data, target.prepare(data), f"libFuzzer reports: {kind}")
+
+
+def _fuzz(name: str, folder: Path, options: list[str]) -> None:
+    import atheris
+
+    with atheris.instrument_imports(include=["safeconduct"]):
+        from fuzz.targets import TARGETS
+    target = TARGETS[name]
+
+    def test_one_input(data: bytes) -> None:
+        if judge(target, data, count_calls=False, max_seconds=None) is not None:
+            (folder / f"{_FOUND}law").write_bytes(data)
+            os._exit(1)
+
+    atheris.Setup([sys.argv[0], str(folder / "corpus"), *options], test_one_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    _fuzz(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
