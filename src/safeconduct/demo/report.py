@@ -1,13 +1,14 @@
 """The demonstration's findings, for people and for programs."""
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from safeconduct.demo.attacks import Attempt
-from safeconduct.demo.sightings import Sighting
+from safeconduct.demo.sightings import Passage, Sighting
 
 if TYPE_CHECKING:
     from safeconduct.demo.story import Story
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def print_tables(console: Console, story: "Story") -> None:
     """Print what happened, who saw what, and what came of the attacks."""
     console.print(_course(story))
+    console.print(_passages_table(story.passages))
     console.print(_sightings_table(story.sightings))
     console.print(
         "[dim]Found by searching what was recorded: every byte of HTTP in and out, every log line, every "
@@ -38,6 +40,7 @@ def print_json(console: Console, story: "Story") -> None:
             "claims": sorted(story.shown.claims),
         },
         "notices": story.issued,
+        "wallet_server": [msgspec.to_builtins(passage) for passage in story.passages],
         "sightings": [
             {**msgspec.to_builtins(sighting), "kept": sighting.kept} for sighting in story.sightings
         ],
@@ -52,6 +55,19 @@ def _course(story: "Story") -> Table:
     table = Table(title="The life of a credential", show_header=False, title_justify="left")
     table.add_row("issued through the wallet server", _mark(not story.issued))
     table.add_row("two claims presented, all others withheld", _mark(story.presented_as_chosen))
+    return table
+
+
+def _passages_table(passages: tuple[Passage, ...]) -> Table:
+    table = Table(title="What passed the wallet server", title_justify="left")
+    for heading in ("", "request", "bytes", "status", "bytes"):
+        table.add_column(
+            heading, justify="right" if heading in ("bytes", "status") else "left", overflow="fold"
+        )
+    for passage in passages:
+        target = urlsplit(passage.target).path
+        sizes = f"{passage.bytes_in:,}", str(passage.status), f"{passage.bytes_out:,}"
+        table.add_row(passage.direction, f"{passage.method} {target}", *sizes)
     return table
 
 
@@ -70,7 +86,7 @@ def _sightings_table(sightings: tuple[Sighting, ...]) -> Table:
 def _attacks_table(attempts: tuple[Attempt, ...]) -> Table:
     table = Table(title="Attacks", title_justify="left")
     for heading in ("attack", "what was tried", "came of it", "noticed by"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for attempt in attempts:
         outcome = "rejected" if attempt.repelled else "succeeded" if attempt.obtained else "unnoticed"
         colour = "green" if attempt.repelled else "red"

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from safeconduct.demo.holder import Holder, Secrets
-from safeconduct.demo.parties import Parties
+from safeconduct.demo.parties import Parties, Party
 from safeconduct.demo.secrets_search import Needle, search
 
 Promise = Literal["never", "must", "any"]
@@ -32,6 +32,32 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the promise was kept."""
         expected = {"never": 0, "must": self.searched}.get(self.promise, self.found)
         return self.searched > 0 and self.found == expected
+
+
+class Passage(msgspec.Struct, frozen=True, kw_only=True):
+    """One exchange as a party saw it from outside. bytes_in, bytes_out: sizes of the bodies."""
+
+    direction: str
+    method: str
+    target: str
+    status: int
+    bytes_in: int
+    bytes_out: int
+
+
+def passages(party: Party) -> tuple[Passage, ...]:
+    """List the exchanges that a party took part in."""
+    return tuple(
+        Passage(
+            direction=exchange.direction,
+            method=exchange.method,
+            target=exchange.url,
+            status=exchange.status,
+            bytes_in=len(exchange.request_body),
+            bytes_out=len(exchange.response_body),
+        )
+        for exchange in party.tape
+    )
 
 
 class _Row(msgspec.Struct, frozen=True):

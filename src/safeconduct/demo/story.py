@@ -13,7 +13,7 @@ from safeconduct.demo import attacks, report
 from safeconduct.demo.attacks import Attempt
 from safeconduct.demo.holder import Holder, Secrets, open_holder, secrets_of
 from safeconduct.demo.parties import Network, Parties, Sockets, open_parties
-from safeconduct.demo.sightings import Sighting, sightings
+from safeconduct.demo.sightings import Passage, Sighting, passages, sightings
 from safeconduct.wallet.present import Outcome
 from safeconduct.wallet.store import Credential
 
@@ -43,13 +43,15 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What happened.
 
     issued: the wallet's notices while it got the credential; none. shown: the verifier's outcome.
-    attempts: the attacks. sightings: who has what. seconds: how long it took.
+    attempts: the attacks. sightings: who has what. passages: all that passed the wallet server.
+    seconds: how long it took.
     """
 
     issued: tuple[str, ...]
     shown: Outcome
     attempts: tuple[Attempt, ...]
     sightings: tuple[Sighting, ...]
+    passages: tuple[Passage, ...]
     seconds: float
 
     @property
@@ -107,6 +109,7 @@ async def play(directory: Path, *, network: Network, clock: Clock) -> Story:
             shown=shown,
             attempts=attempts,
             sightings=seen,
+            passages=passages(parties.wallet_server),
             seconds=time.monotonic() - began,
         )
 
