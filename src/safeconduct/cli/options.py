@@ -32,6 +32,10 @@ Now = Annotated[
         help="The time, in seconds since 1970, if not that of the clock.",
     ),
 ]
+Config = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="Settings; safeconduct.toml here if there is one."),
+]
 ProfileName = Annotated[
     str, typer.Option("--profile", metavar="NAME", help="The wire profile: ietf-08 or seed-2024.")
 ]

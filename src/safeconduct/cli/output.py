@@ -40,12 +40,28 @@ def json_text(value: Any) -> str:
     return "\n".join(_escaped(line) for line in text.split("\n"))
 
 
+def write_line(value: Any) -> None:
+    """Write a JSON document on a line of its own."""
+    write_text(_escaped(json.dumps(value, ensure_ascii=False, allow_nan=False)))
+
+
+def write_columns(*columns: str) -> None:
+    """Write a line of columns with tabs between them."""
+    write_text("\t".join(map(printable, columns)))
+
+
+def check_open() -> None:
+    """Raise WrongUse where standard output is closed."""
+    _binary()
+
+
 def note(text: str) -> None:
-    """Write a line for the user to standard error; a closed one is no reason to fail."""
+    """Write lines for the user to standard error; a closed one is no reason to fail."""
     if sys.stderr is None:
         return
     try:
-        print(printable(text), file=sys.stderr, flush=True)
+        for line in text.split("\n"):
+            print(printable(line), file=sys.stderr, flush=True)
     except (OSError, ValueError):
         _forget(sys.stderr)
 
