@@ -89,6 +89,7 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tx_code_length: Annotated[int, Meta(ge=4, le=32)] = 6
     batch_size: Annotated[int, Meta(ge=1, le=100)] = 1
     credentials_per_identifier: Count = 1
+    signed_requests: Literal["accepted", "required"] = "accepted"
 
     @property
     def url(self) -> str:

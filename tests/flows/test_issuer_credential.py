@@ -11,6 +11,7 @@ from safeconduct.net.fetch import Response
 from safeconduct.protocols.openid4vci.proof import create_proof
 from safeconduct.protocols.openid4vci.request import Proofs
 from safeconduct.services.issuer import opening
+from safeconduct.settings import SettingsError
 
 
 def _refused(answer: Response, error: str, *, status: int = 400) -> None:
@@ -327,24 +328,51 @@ def test_with_identifiers_that_can_be_guessed_the_body_swap_would_succeed(
     asyncio.run(main())
 
 
-def test_an_issuer_that_demands_signed_requests_refuses_unsigned_and_foreign_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Strict(opening.Issuer):
-        def __init__(self, **arguments: object) -> None:
-            super().__init__(**{**arguments, "signed_requests": "required"})  # type: ignore[arg-type]
-
-    monkeypatch.setattr(opening, "Issuer", Strict)
-
+def test_an_issuer_that_demands_signed_requests_refuses_unsigned_and_foreign_ones(tmp_path: Path) -> None:
     async def main() -> None:
-        async with issuer_house(tmp_path) as house:
+        async with issuer_house(tmp_path, signed_requests="required") as house:
             wallet = await _with_token(house)
             _refused(await wallet.ask(), "invalid_credential_request")
             thief = _body_swap(house, wallet)
             thief.identifiers = wallet.identifiers
             await wallet.nonces()
-            forged = await thief.sealed(signed=True)
-            _refused(await wallet.send(forged), "invalid_credential_request")
+            _refused(await wallet.send(await thief.sealed(signed=True)), "invalid_credential_request")
             assert (await wallet.ask(signed=True)).status == 200
 
     asyncio.run(main())
+
+
+KIND = """
+[[configurations]]
+id = "ID"
+vct = "https://issuer.example/kind"
+[configurations.claims]
+given_name = {}
+"""
+
+
+def test_a_kind_of_credential_that_is_no_longer_issued_is_named(tmp_path: Path) -> None:
+    kinds = tmp_path / "kinds.toml"
+
+    async def main() -> None:
+        settings = {"database": f"sqlite:///{tmp_path}/issuer.db", "configurations": kinds}
+        kinds.write_text(KIND)
+        async with issuer_house(tmp_path, **settings) as house:
+            wallet = house.wallet()
+            offer = await house.offer(configuration_id="ID", claims={"given_name": "Erika"})
+            await wallet.take_token(offer["offer_uri"])
+        kinds.write_text(KIND.replace("ID", "other"))
+        async with issuer_house(tmp_path, **settings) as house:
+            wallet.fetcher = house.fetcher
+            _refused(await wallet.ask(), "unknown_credential_configuration")
+
+    asyncio.run(main())
+
+
+def test_an_identifier_is_needed_where_the_port_is_open(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with issuer_house(tmp_path, identifier="", port=0):
+            pytest.fail("started")
+
+    with pytest.raises(SettingsError, match=r"issuer\.identifier"):
+        asyncio.run(main())

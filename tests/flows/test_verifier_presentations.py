@@ -269,7 +269,9 @@ def test_a_faulty_trust_file_is_named_before_anything_starts(tmp_path: Path, tex
         asyncio.run(main())
 
 
-@pytest.mark.parametrize("settings", [{"trust": None}, {"profiles": ("ietf-99",)}])
+@pytest.mark.parametrize(
+    "settings", [{"trust": None}, {"profiles": ("ietf-99",)}, {"identifier": "", "port": 0}]
+)
 def test_settings_that_would_accept_nothing_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
     async def main() -> None:
         async with desk(tmp_path, **settings):

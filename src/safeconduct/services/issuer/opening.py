@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from safeconduct.clock import Clock
-from safeconduct.protocols.openid4vci.encryption import SignedRequests
 from safeconduct.services.issuer.admin import admin_routes
 from safeconduct.services.issuer.configuration import load_catalogue
 from safeconduct.services.issuer.offers import Offers
 from safeconduct.services.issuer.routes import routes
 from safeconduct.services.issuer.service import Issuer
 from safeconduct.services.issuer.signing_key import load_or_create
-from safeconduct.settings import IssuerSettings
+from safeconduct.settings import IssuerSettings, SettingsError
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
 from safeconduct.telemetry import Telemetry
@@ -26,17 +25,14 @@ SWEEP_SECONDS = 60
 
 @asynccontextmanager
 async def open_issuer(
-    settings: IssuerSettings,
-    *,
-    telemetry: Telemetry,
-    clock: Clock,
-    signed_requests: SignedRequests = "accepted",
+    settings: IssuerSettings, *, telemetry: Telemetry, clock: Clock
 ) -> AsyncIterator[list[Listener]]:
     """Opens the issuer's database and yields its listeners, the public one first.
 
-    signed_requests: "required" serves only wallets that sign their requests inside the encryption.
-    Raises SettingsError, MigrationError, StorageUnavailable.
+    Raises SettingsError (key file, configurations, no identifier), MigrationError, StorageUnavailable.
     """
+    if not settings.identifier and settings.port == 0:
+        raise SettingsError(("issuer.identifier: expected one, because port 0 is any port",))
     signing = load_or_create(settings.signing_key)
     if signing.created:
         telemetry.log.warning("signing_key_created")
@@ -54,7 +50,6 @@ async def open_issuer(
             signer=signing.key,
             clock=clock,
             telemetry=telemetry,
-            signed_requests=signed_requests,
         )
         offers = Offers(
             settings=settings, database=database, catalogue=catalogue, signer=signing.key, clock=clock

@@ -28,7 +28,7 @@ from safeconduct.protocols.oauth.errors import InvalidDpopProof, InvalidGrant, I
 from safeconduct.protocols.oauth.metadata import AuthorizationServer
 from safeconduct.protocols.openid4vci import encryption
 from safeconduct.protocols.openid4vci.configuration import JWT_PROOF
-from safeconduct.protocols.openid4vci.encryption import IssuerEncryption, Sender, SignedRequests
+from safeconduct.protocols.openid4vci.encryption import IssuerEncryption, Sender
 from safeconduct.protocols.openid4vci.errors import InvalidCredentialRequest, UnknownCredentialConfiguration
 from safeconduct.protocols.openid4vci.metadata import (
     IssuerMetadata,
@@ -106,7 +106,6 @@ class Issuer:
         signer: Signer,
         clock: Clock,
         telemetry: Telemetry,
-        signed_requests: SignedRequests = "accepted",
         random: Random = secrets.token_bytes,
         new_identifier: Callable[[], str] = authorization_details.new_identifier,
     ) -> None:
@@ -117,7 +116,6 @@ class Issuer:
         self._catalogue = catalogue
         self._signer = signer
         self._clock = clock
-        self._signed_requests = signed_requests
         self._random = random
         self._new_identifier = new_identifier
         self._epochs = Epochs(database, settings, random=random)
@@ -314,7 +312,7 @@ class Issuer:
                 alg_values=RESPONSE_ALGORITHMS, enc_values=ENC_VALUES, required=required
             ),
             keys=ring.private(now),
-            signed_requests=self._signed_requests,
+            signed_requests=self.settings.signed_requests,
         )
 
     async def _check_proofs(

@@ -28,9 +28,9 @@ async def open_verifier(
 ) -> AsyncIterator[list[Listener]]:
     """Opens the verifier's database and yields its listeners, the public one first.
 
-    Raises SettingsError (trust file, profiles), MigrationError, StorageUnavailable.
+    Raises SettingsError (trust file, profiles, no identifier), MigrationError, StorageUnavailable.
     """
-    _check_profiles(settings)
+    _check(settings)
     trust = load_trust(settings.trust)
     async with await Database.open(settings.database, branch=VERIFIER) as database:
         verifier = Verifier(settings=settings, database=database, trust=trust, clock=clock)
@@ -38,7 +38,9 @@ async def open_verifier(
             yield _listeners(settings, verifier, database, telemetry)
 
 
-def _check_profiles(settings: VerifierSettings) -> None:
+def _check(settings: VerifierSettings) -> None:
+    if not settings.identifier and settings.port == 0:
+        raise SettingsError(("verifier.identifier: expected one, because port 0 is any port",))
     for name in settings.profiles:
         try:
             by_name(name)

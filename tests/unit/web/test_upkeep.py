@@ -1,0 +1,82 @@
+"""Work that is done again and again, and the look at the database."""
+
+import asyncio
+import io
+
+import pytest
+
+from safeconduct.storage import Database, StorageUnavailable
+from safeconduct.storage.migrations import VERIFIER
+from safeconduct.telemetry import Telemetry
+from safeconduct.web.upkeep import answers, repeatedly
+
+
+def test_work_is_done_on_entering_and_again() -> None:
+    async def main() -> None:
+        done = asyncio.Event()
+        times = 0
+
+        async def work() -> None:
+            nonlocal times
+            times += 1
+            if times == 3:
+                done.set()
+
+        async with repeatedly(work, seconds=0, telemetry=Telemetry.silent("test")):
+            assert times == 1
+            await asyncio.wait_for(done.wait(), 30)
+        seen = times
+        await asyncio.sleep(0)
+        assert times == seen
+
+    asyncio.run(main())
+
+
+def test_a_database_out_of_reach_is_logged_and_waited_for() -> None:
+    async def main() -> str:
+        log = io.StringIO()
+        again = asyncio.Event()
+        times = 0
+
+        async def work() -> None:
+            nonlocal times
+            times += 1
+            if times == 2:
+                raise StorageUnavailable("The database is out of reach.")
+            if times == 3:
+                again.set()
+
+        telemetry = Telemetry.open("test", stream=log)
+        async with repeatedly(work, seconds=0, telemetry=telemetry):
+            await asyncio.wait_for(again.wait(), 30)
+        return log.getvalue()
+
+    assert "upkeep_failed" in asyncio.run(main())
+
+
+def test_any_other_error_is_raised_on_leaving() -> None:
+    async def main() -> None:
+        failed = asyncio.Event()
+        times = 0
+
+        async def work() -> None:
+            nonlocal times
+            times += 1
+            if times == 2:
+                failed.set()
+                raise ZeroDivisionError
+
+        async with repeatedly(work, seconds=0, telemetry=Telemetry.silent("test")):
+            await asyncio.wait_for(failed.wait(), 30)
+            await asyncio.sleep(0)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(main())
+
+
+def test_a_database_answers_until_it_is_lost() -> None:
+    async def main() -> None:
+        async with await Database.open("sqlite://", branch=VERIFIER) as database:
+            assert await answers(database)
+
+    asyncio.run(main())
