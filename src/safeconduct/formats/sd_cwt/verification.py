@@ -122,6 +122,7 @@ def _binding_claims(presented: Parsed) -> dict[Any, Any]:
     if type(claims) is not dict:
         raise Malformed("claims_not_map", "The key binding claims are not a map.", rule="RFC 8392 §7.2")
     values.check_safe_map(claims)
+    _take_sd_hash(claims, presented)
     values.check_registered(claims)
     for label in (ISS, SUB):
         if label in claims:
@@ -134,17 +135,19 @@ def _binding_claims(presented: Parsed) -> dict[Any, Any]:
     if missing:
         name = CLAIM_NAMES[min(missing)]
         raise Rejected("kbt_claim_missing", f"The key binding token lacks {name}.", rule="SD-CWT-08 §8.1")
-    _check_sd_hash(claims, presented)
     return claims
 
 
-def _check_sd_hash(claims: Mapping[Any, Any], presented: Parsed) -> None:
-    """In profiles whose key binding stands beside the disclosures, it is `sd_hash` that binds them."""
+def _take_sd_hash(claims: dict[Any, Any], presented: Parsed) -> None:
+    """Check and remove `sd_hash`, which binds the disclosures where the key binding stands beside them.
+
+    It serves the format, and its number may be that of another registered claim.
+    """
     label = presented.profile.sd_hash
     if label is None:
         return
     expected = presented.token.codec.hash(presented.shown)
-    received = claims.get(label)
+    received = claims.pop(label, None)
     if type(received) is not bytes or not hmac.compare_digest(received, expected):
         raise Rejected(
             "sd_hash_mismatch", "sd_hash is not the hash of the shown disclosures.", rule="seed §5"
