@@ -12,24 +12,28 @@ import msgspec
 
 from safeconduct.errors import SafeconductError
 
-CALLS = 30_000
+CALLS = 5_000
 """Function calls that any input may cost: a key with its checks, a regular expression compiled."""
 
-CALLS_PER_BYTE = 60
+CALLS_PER_BYTE = 20
 """Function calls that each byte of input may cost on top: a value read, checked, hashed and shown."""
+
+_PRINTED = 16 * 1024
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One parser under test.
 
     read: the parser. prepare: makes what it reads from the garbage; its own work is not counted.
-    seeds: garbage to begin with. max_bytes: of garbage.
+    seeds: garbage to begin with. large: inputs near the limits of size, in the shapes that cost a careless
+    reader most; each is tried once, as it is. max_bytes: of other garbage.
     """
 
     name: str
     read: Callable[[Any], object]
     prepare: Callable[[bytes], Any] = bytes
     seeds: Callable[[], Iterable[bytes]] = tuple
+    large: Callable[[], Iterable[bytes]] = tuple
     max_bytes: int = 4096
 
 
@@ -42,6 +46,9 @@ class Finding(msgspec.Struct, frozen=True):
     fault: str
 
     def __str__(self) -> str:
+        if len(self.data) > _PRINTED:
+            start = self.data[:32].hex()
+            return f"FINDING in {self.target}\n{self.fault}\ninput: large, {len(self.data)} bytes: {start}..."
         shown = self.prepared.hex() if isinstance(self.prepared, bytes) else repr(self.prepared)
         again = self.data.hex() or '""'
         return (

@@ -76,12 +76,12 @@ def run_seconds(target: Target, *, seed: int, seconds: float, max_seconds: float
 
 
 class Source:
-    """The inputs of a target, in an order that its name and `seed` fix: first the seeds as they are."""
+    """The inputs of a target, in an order that its name and `seed` fix; first the large and the seeds."""
 
     def __init__(self, target: Target, seed: int) -> None:
         self._random = Random(f"{target.name} {seed}")
         self._seeds = list(target.seeds())
-        self._fresh = list(reversed(self._seeds))
+        self._fresh = [*reversed(self._seeds), *target.large()]
         self._max_bytes = target.max_bytes
 
     def next(self) -> bytes:

@@ -89,6 +89,7 @@ def _published() -> list[bytes]:
 TARGETS = (
     Target(name="sd_cwt.parse", read=_parse, seeds=lambda: [*tokens.untouched(), *_published()]),
     Target(name="sd_cwt.verify", read=_verify, prepare=tokens.presentation, max_bytes=256),
+    Target(name="sd_cwt.verify_large", read=_verify, seeds=tokens.untouched, large=tokens.large),
     Target(name="sd_cwt.check_issued", read=_check_issued, prepare=tokens.issued, max_bytes=256),
     Target(name="sd_cwt.read_preissued", read=_read_preissued, prepare=_preissued, max_bytes=1024),
     Target(

@@ -9,7 +9,7 @@ import msgspec
 from cbor2 import CBORSimpleValue, CBORTag
 
 from fuzz.choices import Choices
-from fuzz.parts import AEAD_KEY, Hidden, Sealing, Shown, Wrapped, opened, scratched, sign1
+from fuzz.parts import AEAD_KEY, Digest, Hidden, Sealing, Shown, Wrapped, opened, scratched, sign1
 from fuzz.trees import Pool, mutate
 from safeconduct.crypto import aead
 from safeconduct.crypto.keys import Key
@@ -121,6 +121,31 @@ def issued(data: bytes) -> bytes:
 def untouched() -> list[bytes]:
     """Returns the presentations and issued tokens that changes begin with."""
     return [parts.sealed(Choices(b"")) for parts in (*_presentations(), *_issued_tokens())]
+
+
+def large() -> list[bytes]:
+    """Returns presentations with very many disclosures: side by side, within one another, alike."""
+    base = _presentations()[0]
+    salts = [number.to_bytes(16, "big") for number in range(1024)]
+    marker = IETF_08.marker
+    beside = [Shown(100 + number, [salt, 1, f"n{number}"]) for number, salt in enumerate(salts)]
+    within = [
+        Shown(100 + number, [salt, {marker: [Digest(101 + number)]}, "a"])
+        for number, salt in enumerate(salts[:18])
+    ]
+    alike = [Shown(100, [salts[0], 1, "a"])] * 1024
+    shapes = (
+        (beside, [Digest(shown.number) for shown in beside]),
+        (within, [Digest(100)]),
+        (alike, [Digest(100)] * 1024),
+        (beside[:1], [Digest(5000 + number) for number in range(5000)]),
+    )
+    return [
+        msgspec.structs.replace(
+            base, unprotected={17: shown}, claims={**base.claims, marker: digests}
+        ).sealed(Choices(b""))
+        for shown, digests in shapes
+    ]
 
 
 _CHANGEABLE = (

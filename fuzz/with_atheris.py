@@ -26,6 +26,9 @@ def run(target: Target, *, seed: int, seconds: float, max_seconds: float) -> Run
         folder = Path(name)
         corpus = folder / "corpus"
         corpus.mkdir()
+        for data in target.large():
+            if (finding := judge(target, data, count_calls=True, max_seconds=max_seconds)) is not None:
+                return Run(1, finding)
         for number, data in enumerate(target.seeds()):
             (corpus / str(number)).write_bytes(data)
         options = (

@@ -1,4 +1,4 @@
-"""A thousand inputs for each fuzz target, always the same ones; and the fuzzer sees what breaks its law."""
+"""Some hundred inputs for each fuzz target, always the same ones; and the fuzzer sees what breaks its law."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ from safeconduct.errors import Malformed
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 9052
-INPUTS = 1000
+INPUTS = 400
 CORE = ("encoding", "crypto", "envelope", "trust", "formats", "protocols")
 READER = re.compile(r"(parse|read|receive|decrypt|verify)(_\w+)?|loads")
 # Given decoded values by functions that have targets, or parts of such functions.
@@ -31,7 +31,9 @@ INNER = {
 def test_garbage_gives_a_safeconduct_error_in_bounded_work(name: str) -> None:
     run = plain.run_inputs(TARGETS[name], seed=SEED, inputs=INPUTS)
 
-    assert run.finding is None, str(run.finding)
+    if run.finding is not None:
+        pytest.fail(str(run.finding), pytrace=False)
+    assert run.inputs >= INPUTS
 
 
 @pytest.mark.parametrize("floor", CORE)
@@ -77,7 +79,7 @@ def _toils(data: bytes) -> None:
         (_refuses, b"\xff", None),
         (_breaks, b"a", None),
         (_breaks, b"\xff", "UnicodeDecodeError"),
-        (_toils, b"a" * 100, None),
+        (_toils, b"a" * 50, None),
         (_toils, b"a" * 1000, "calls for an input of size 1000"),
     ],
 )
