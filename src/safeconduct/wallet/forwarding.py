@@ -23,7 +23,9 @@ async def forward(
     server: its base URL. issuer: identifier of the issuer to forward to.
     Raises Rejected: session_refused, and what fetching raises.
     """
-    urls.check_url(server, what="of the wallet server", allow_http_loopback=context.allow_http_loopback)
+    urls.check_identifier(
+        server, what="of the wallet server", allow_http_loopback=context.allow_http_loopback
+    )
     base = server.rstrip("/")
     session = {_SESSION: await _open_session(context, base)}
     routed = {**headers, **session, _ISSUER: issuer}

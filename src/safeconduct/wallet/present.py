@@ -60,7 +60,7 @@ async def present_to(context: Context, credential: str, *, verifier: str, disclo
     Raises Rejected: audience_foreign if it wants a presentation that it could show to somebody else;
     nonce_missing; and what `present`, fetching and reading raise.
     """
-    urls.check_url(verifier, what="of the verifier", allow_http_loopback=context.allow_http_loopback)
+    urls.check_identifier(verifier, what="of the verifier", allow_http_loopback=context.allow_http_loopback)
     base = verifier.rstrip("/")
     challenge = await _challenge(context, base)
     if challenge.audience.rstrip("/") != base:

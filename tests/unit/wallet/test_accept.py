@@ -433,6 +433,22 @@ def test_a_wallet_server_that_cannot_be_reached_is_reported_and_the_issuer_is_as
     assert codes(bench) == ["fetch_failed"]
 
 
+@pytest.mark.parametrize(
+    ("via", "code"),
+    [
+        ("http://wallet-server.example", "url_not_https"),
+        ("https://wallet-server.example?x=y", "identifier_has_query"),
+        ("wallet-server", "url_malformed"),
+    ],
+)
+def test_an_address_that_is_no_wallet_server_s_is_reported_and_not_asked(
+    bench: Any, via: str, code: str
+) -> None:
+    accept(bench, via=via)
+    assert codes(bench) == [code]
+    assert bench.world.to("wallet-server") == []
+
+
 def test_a_wallet_server_that_refuses_a_session_is_reported(bench: Any) -> None:
     bench.world.handlers["POST wallet-server.example/sessions"] = answering(429, {})
     accept(bench, **VIA)
