@@ -37,7 +37,8 @@ format: $(READY) ## rewrite the sources in the house format
 bench: $(READY) ## measure each operation against its floor; writes bench-results.json
 	@$(BIN)/python -m bench --json bench-results.json
 
-fuzz: $(READY) ## throw garbage at every parser
+fuzz: $(READY) ## throw garbage at every parser, guided by coverage where atheris installs
+	@scripts/fuzz.sh
 	@$(BIN)/python -m fuzz
 
 interop: $(READY) ## install the foreign implementations and test against them
