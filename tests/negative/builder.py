@@ -32,8 +32,6 @@ OTHER_KEY = Key.from_raw(bytes(31) + b"\x03", "ES256").deterministic()
 
 REDACTED = CBORSimpleValue(59)
 
-SEED_SD_CLAIMS, SEED_SD_KBT, SEED_SD_HASH, SEED_SD_ALG, SEED_REDACTED = 17, 18, 11, 12, 13
-
 
 def salt(number: int) -> bytes:
     return number.to_bytes(16, "big")
@@ -178,18 +176,127 @@ ISSUED = GOOD.showing(LICENCE, FIRST_DATE, SECOND_DATE, REGION, NAME, DECOY)
 TRUST = Trust.of({ISSUER: ISSUER_KEY.public})
 
 
+# The early draft
+
+
+def early_disclosure(salt_: bytes, *key_and_value: Any) -> bytes:
+    """[salt, key, value], or [salt, value] for an element."""
+    return cbor2.dumps([salt_, *key_and_value])
+
+
+OVER_18 = early_disclosure(bytes.fromhex("c93c7ff572c71e26"), "age_over_18", True)
+OVER_21 = early_disclosure(bytes.fromhex("0102030405060708"), "age_over_21", False)
+STATE = early_disclosure(bytes.fromhex("399c641e2aa18c1e"), "region", "ca")
+POST_CODE = early_disclosure(bytes.fromhex("1112131415161718"), "post_code", "94188")
+VERSION = early_disclosure(bytes.fromhex("82501bb46c655f32"), "4.1.7")
+
+SEED_CLAIMS: dict[Any, Any] = {
+    1: ISSUER,
+    2: "https://device.example",
+    3: AUDIENCE,
+    4: EXP,
+    6: IAT,
+    8: CLAIMS[8],
+    "swversion": ["3.5.5", {"...": raw_digest(VERSION)}],
+    "address": {"country": "us", 13: [raw_digest(STATE), raw_digest(POST_CODE)]},
+    12: -16,
+    13: [raw_digest(OVER_18), raw_digest(OVER_21)],
+}
+
+SEED_SHOWN = {
+    **{label: SEED_CLAIMS[label] for label in (1, 2, 3, 4, 6, 8)},
+    "age_over_18": True,
+    "swversion": ["3.5.5", "4.1.7"],
+    "address": {"country": "us", "region": "ca"},
+}
+
+
+class EarlyPresentation(msgspec.Struct, frozen=True, kw_only=True):
+    """A presentation of the early draft: the key binding inside, over a hash of the shown disclosures.
+
+    `kbt_claims` may leave sd_hash (11) out: it is added unless it is there. `array`: sd_claims is a plain
+    array, as the example has it, and not a byte string, as the CDDL has it.
+    """
+
+    claims: Mapping[Any, Any]
+    header: Mapping[Any, Any]
+    disclosures: Any
+    kbt_claims: Mapping[Any, Any]
+    kbt_header: Mapping[Any, Any]
+    unprotected: Mapping[Any, Any] = {}
+    array: bool = False
+    issuer_key: Key = ISSUER_KEY
+    holder_key: Key = HOLDER_KEY
+    kbt: Callable[[CBORTag], Any] = cbor2.dumps
+
+    def but(self, **parts: Any) -> Self:
+        return msgspec.structs.replace(self, **parts)
+
+    def claiming(self, entries: Mapping[Any, Any]) -> Self:
+        return self.but(claims=_changed(self.claims, entries))
+
+    def headed(self, entries: Mapping[Any, Any]) -> Self:
+        return self.but(header=_changed(self.header, entries))
+
+    def showing(self, *disclosures: Any) -> Self:
+        return self.but(disclosures=disclosures)
+
+    def binding(self, entries: Mapping[Any, Any]) -> Self:
+        return self.but(kbt_claims=_changed(self.kbt_claims, entries))
+
+    def binding_headed(self, entries: Mapping[Any, Any]) -> Self:
+        return self.but(kbt_header=_changed(self.kbt_header, entries))
+
+    def sd_claims(self) -> Any:
+        if not isinstance(self.disclosures, tuple):
+            return self.disclosures
+        return list(self.disclosures) if self.array else cbor2.dumps(list(self.disclosures))
+
+    def key_binding(self) -> CBORTag:
+        shown = b"" if self.disclosures is None else cbor2.dumps(self.sd_claims())
+        claims = {11: hashlib.sha256(shown).digest(), **self.kbt_claims}
+        payload = cbor2.dumps({label: value for label, value in claims.items() if value is not ...})
+        return cose_sign1(cbor2.dumps(dict(self.kbt_header)), {}, payload, self.holder_key)
+
+    def token(self, *, bound: bool = True) -> CBORTag:
+        unprotected = dict(self.unprotected)
+        if self.disclosures is not None:
+            unprotected[17] = self.sd_claims()
+        if bound:
+            unprotected[18] = self.kbt(self.key_binding())
+        payload = cbor2.dumps(dict(self.claims))
+        return cose_sign1(cbor2.dumps(dict(self.header)), unprotected, payload, self.issuer_key)
+
+    def encoded(self) -> bytes:
+        return cbor2.dumps(self.token())
+
+    def issued(self) -> bytes:
+        return cbor2.dumps(self.token(bound=False))
+
+
+EARLY = EarlyPresentation(
+    claims=SEED_CLAIMS,
+    header={1: -7, 16: "application/sd+cwt"},
+    disclosures=(OVER_18, STATE, VERSION),
+    kbt_claims={3: AUDIENCE, 6: BOUND_AT, 39: NONCE},
+    kbt_header={1: -7, 16: "application/kb+cwt"},
+)
+
+
 def policy(**changes: Any) -> Policy:
     return Policy(**{"audience": AUDIENCE, "nonce": NONCE, **changes})
 
 
-def verify(presentation: Presentation | bytes, **changes: Any) -> sd_cwt.VerifiedPresentation:
+def verify(
+    presentation: Presentation | EarlyPresentation | bytes, **changes: Any
+) -> sd_cwt.VerifiedPresentation:
     """Verify as the verifier that the presentation is for; `trust` and `now` are no part of the policy."""
     trust, now = changes.pop("trust", TRUST), changes.pop("now", NOW)
     data = presentation if isinstance(presentation, bytes) else presentation.encoded()
     return sd_cwt.verify(data, trust=trust, policy=policy(**changes), now=now)
 
 
-def code_of(presentation: Presentation | bytes, **changes: Any) -> str:
+def code_of(presentation: Presentation | EarlyPresentation | bytes, **changes: Any) -> str:
     """Verify what must be rejected, and return the code of the rejection."""
     with pytest.raises(SafeconductError) as error:
         verify(presentation, **changes)
