@@ -9,6 +9,7 @@ inside it that makes it valid is spent.
 
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.net.fetch import Response
+from safeconduct.protocols.oauth import urls
 from safeconduct.wallet import answers, forwarding, issuers, offers, requests, store
 from safeconduct.wallet.context import Context, Notice, Unencrypted
 from safeconduct.wallet.line import IssuerLine
@@ -32,7 +33,7 @@ async def accept(
 ) -> Held:
     """Accept an offer and return what is now held.
 
-    1. The offer is read.
+    1. The offer is read; an address that cannot be a wallet server's is refused before.
     2. The issuer is asked, directly, what it demands and which keys it has.
     3. The code is traded for a token, directly.
     4. The credential is requested, through the wallet server `via` if there is one, and checked.
@@ -42,6 +43,10 @@ async def accept(
     configuration: which credential, where the offer holds several.
     Raises SafeconductErrors whose reason says what to do next.
     """
+    if via is not None:
+        urls.check_identifier(
+            via, what="of the wallet server", allow_http_loopback=context.allow_http_loopback
+        )
     invitation = await offers.read_offer(context, offer_uri, tx_code=tx_code)
     issuer = await issuers.meet(context, invitation.issuer, unencrypted=unencrypted)
     chosen = issuers.choose_configuration(issuer.metadata, invitation.configurations, configuration)

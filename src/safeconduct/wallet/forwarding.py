@@ -8,7 +8,6 @@ import msgspec
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.net.fetch import Response
 from safeconduct.protocols import limits, wire
-from safeconduct.protocols.oauth import urls
 from safeconduct.wallet.context import Context
 
 _SESSION = "Safeconduct-Session"
@@ -23,9 +22,6 @@ async def forward(
     server: its base URL. issuer: identifier of the issuer to forward to.
     Raises Rejected: session_refused, and what fetching raises.
     """
-    urls.check_identifier(
-        server, what="of the wallet server", allow_http_loopback=context.allow_http_loopback
-    )
     base = server.rstrip("/")
     session = {_SESSION: await _open_session(context, base)}
     routed = {**headers, **session, _ISSUER: issuer}

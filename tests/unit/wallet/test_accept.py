@@ -441,12 +441,11 @@ def test_a_wallet_server_that_cannot_be_reached_is_reported_and_the_issuer_is_as
         ("wallet-server", "url_malformed"),
     ],
 )
-def test_an_address_that_is_no_wallet_server_s_is_reported_and_not_asked(
+def test_an_address_that_is_no_wallet_server_s_is_refused_before_anything_is_sent(
     bench: Any, via: str, code: str
 ) -> None:
-    accept(bench, via=via)
-    assert codes(bench) == [code]
-    assert bench.world.to("wallet-server") == []
+    assert refused(bench, via=via) == code
+    assert bench.world.sent == []
 
 
 def test_a_wallet_server_that_refuses_a_session_is_reported(bench: Any) -> None:
