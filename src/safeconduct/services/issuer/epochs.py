@@ -16,7 +16,7 @@ from safeconduct.crypto.agreement import AgreementKey, AgreementPublicKey, Curve
 from safeconduct.encoding import b64
 from safeconduct.ids import Random
 from safeconduct.protocols.oauth.stateless import C_NONCE, DPOP_NONCE, StatelessNonces
-from safeconduct.services.issuer.store import StoredKey, rotate_keys
+from safeconduct.services.issuer.key_store import StoredKey, rotate_keys
 from safeconduct.settings import IssuerSettings
 from safeconduct.storage import Database
 

@@ -4,12 +4,11 @@ A function that must keep something although the request fails (an attempt count
 the refusal; one that raises keeps nothing.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Table, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from safeconduct.encoding import json
 from safeconduct.errors import Rejected
@@ -28,6 +27,7 @@ from safeconduct.protocols.openid4vci.errors import (
 from safeconduct.protocols.openid4vci.offer import TxCode
 from safeconduct.services.issuer import grants as life
 from safeconduct.services.issuer.digests import digest_of
+from safeconduct.services.issuer.key_store import insert_once
 from safeconduct.services.issuer.tables import grants, identifiers, keys, seen, tokens
 
 LISTED = 100
@@ -104,19 +104,6 @@ class Dataset(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "<Dataset>"
-
-
-class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key of one epoch. kind: "P-256", "X25519" or "nonce"."""
-
-    kid: str
-    kind: str
-    epoch: int
-    secret: bytes
-    expires_at: int
-
-    def __repr__(self) -> str:
-        return f"<StoredKey {self.kind} of epoch {self.epoch}>"
 
 
 class OfferUnknown(Rejected):
@@ -221,7 +208,7 @@ def find_token(connection: Connection, token_digest: bytes, *, now: int) -> Toke
 
 def remember(connection: Connection, digest: bytes, *, expires_at: int) -> bool:
     """Returns whether the digest is new, and keeps it until `expires_at`."""
-    return _insert_once(connection, seen, {"digest": digest, "expires_at": expires_at})
+    return insert_once(connection, seen, {"digest": digest, "expires_at": expires_at})
 
 
 def find_dataset(
@@ -262,7 +249,7 @@ def deliver(
     """
     grant_id = find_token(connection, token_digest, now=now).grant_id
     for digest in nonce_digests:
-        if not _insert_once(connection, seen, {"digest": digest, "expires_at": nonces_expire_at}):
+        if not insert_once(connection, seen, {"digest": digest, "expires_at": nonces_expire_at}):
             raise InvalidNonce("proof_nonce_used", "The nonce has been used.", rule="OpenID4VCI §8.3.1.2")
     taken = connection.execute(
         update(identifiers)
@@ -278,15 +265,6 @@ def deliver(
     left = select(func.sum(identifiers.c.remaining)).where(identifiers.c.grant_id == grant_id)
     over = connection.execute(left).scalar_one() == 0
     _move(connection, _grant_by_id(connection, grant_id), "deliver_last" if over else "deliver")
-
-
-def rotate_keys(connection: Connection, fresh: Sequence[StoredKey], *, now: int) -> list[StoredKey]:
-    """Destroys expired keys, adds those of `fresh` that no process has added yet, and returns all."""
-    connection.execute(delete(keys).where(keys.c.expires_at <= now))
-    for key in fresh:
-        _insert_once(connection, keys, msgspec.structs.asdict(key))
-    rows = connection.execute(select(keys).order_by(keys.c.epoch.desc(), keys.c.kind))
-    return [StoredKey(**row._mapping) for row in rows]
 
 
 def sweep(connection: Connection, *, now: int, keep_grants_since: int) -> None:
@@ -365,13 +343,6 @@ def _add_token(
                     remaining=redemption.uses,
                 )
             )
-
-
-def _insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
-    """Inserts a row unless one of its unique keys is there; returns whether it was inserted."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
-    return connection.execute(statement).first() is not None
 
 
 def _grant_by_id(connection: Connection, grant_id: str) -> Row[Any]:
