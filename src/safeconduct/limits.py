@@ -4,7 +4,7 @@ TOKEN_BYTES = 256 * 1024
 """A presented credential. The largest published example has 1.3 kB; a portrait needs some tens of kB."""
 
 CBOR_DEPTH = 24
-"""Nesting that the decoder follows at all: claims may have 16 levels, envelopes and headers stand around them."""
+"""Nesting that the decoder follows at all: claims may have 16 levels, envelopes stand around them."""
 
 CLAIM_DEPTH = 16
 """Levels of array, map and tag in claims (SD-CWT-08 §5: deeper MAY be rejected)."""

@@ -1,6 +1,7 @@
 """COSE_Sign1 (RFC 9052 §4.2): one signer, tagged, protected header never empty here.
 
-`parse` keeps the bytes as they came; `verify` checks the signature over those bytes, never over a re-encoding.
+`parse` keeps the bytes as they came; `verify` checks the signature over those bytes, never over a
+re-encoding.
 """
 
 from collections.abc import Collection, Mapping
