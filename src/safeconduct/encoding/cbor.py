@@ -178,9 +178,9 @@ def _long_head(data: bytes, start: int) -> tuple[int, int, int]:
     end = start + 1 + width
     argument = int.from_bytes(data[start + 1 : end], "big")
     if major == 7:
-        if width == 1 and argument < 32:
+        if width == 1 and argument < 32 and end <= len(data):
             raise Malformed("cbor_malformed", "The simple value is reserved.", rule="RFC 8949 §3.3")
-    elif argument < _LEAST_ARGUMENT[width]:
+    elif argument < _LEAST_ARGUMENT[width] and end <= len(data):
         raise Malformed("cbor_not_preferred", "A CBOR head is not the shortest.", rule=_RULE)
     return major, argument, end
 
@@ -262,10 +262,10 @@ def _thaw(value: Any) -> Any:
         return [_thaw(item) if type(item) in _FROZEN else item for item in value]
     if kind is cbor2.frozendict:
         return {key: _thaw(item) if type(item) in _FROZEN else item for key, item in value.items()}
-    return value
+    return Tag(value.tag, _thaw(value.value)) if kind is Tag else value
 
 
-_FROZEN = (tuple, cbor2.frozendict)
+_FROZEN = (tuple, cbor2.frozendict, Tag)
 
 
 def _keep_tag(tag: Tag, immutable: bool) -> Tag:
