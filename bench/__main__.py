@@ -28,15 +28,13 @@ def main() -> int:
     if unknown:
         print(f"there is no figure named {unknown[0]}; --list shows the names", file=sys.stderr)
         return 2
-    print(
-        f"Python {platform.python_version()}, cryptography {version('cryptography')}, cbor2 {version('cbor2')}"
-    )
+    versions = ", ".join(f"{name} {version(name)}" for name in ("cryptography", "cbor2"))
+    print(f"Python {platform.python_version()}, {versions}")
     results = {}
     for name in arguments.names or figures:
         results[name] = figures[name]()
-        rest = ", ".join(
-            f"{key} {value}" for key, value in results[name].items() if key not in ("ratio", "better")
-        )
+        more = {key: value for key, value in results[name].items() if key not in ("ratio", "better")}
+        rest = ", ".join(f"{key} {value}" for key, value in more.items())
         print(f"{name:28} {results[name]['ratio']:8.2f}   {rest}", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")
