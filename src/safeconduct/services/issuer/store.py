@@ -4,6 +4,7 @@ A function that must keep something although the request fails (an attempt count
 the refusal; one that raises keeps nothing.
 """
 
+import hmac
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -184,7 +185,7 @@ def redeem_grant(
         _move(connection, grant, "replay")
         return InvalidGrant("code_used", "The code is unknown, used or expired.", rule="RFC 6749 §4.1.2")
     _check_tx_code_presence(grant, redemption)
-    if grant.tx_digest != redemption.tx_digest:
+    if not hmac.compare_digest(grant.tx_digest or b"", redemption.tx_digest or b""):
         return _count_attempt(connection, grant)
     details = _grant_details(_configuration_ids(grant), redemption)
     _move(connection, grant, "redeem")
