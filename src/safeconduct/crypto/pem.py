@@ -5,7 +5,7 @@ import binascii
 import re
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from safeconduct.crypto import pkcs8
@@ -64,8 +64,8 @@ def read_private(pem: str | bytes, *, password: bytes | None = None) -> Handle:
         return serialization.load_pem_private_key(data, password)
     except UnsupportedAlgorithm:
         raise unsupported("The private key is not of a type that is used here.") from None
-    except (ValueError, TypeError):
-        if encrypted:
+    except (ValueError, TypeError, InternalError) as error:
+        if encrypted and not isinstance(error, InternalError):
             raise Rejected("key_password_wrong", "The passphrase does not open the private key.") from None
         raise malformed("The private key is not PEM PKCS#8 or SEC 1.", rule="RFC 7468 §10") from None
 
@@ -82,7 +82,7 @@ def read_private_der(der: bytes) -> Handle:
         handle = serialization.load_der_private_key(data, None)
     except UnsupportedAlgorithm:
         raise unsupported("The private key is not of a type that is used here.") from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, InternalError):  # the last for an Edwards key of a wrong length
         raise malformed("The private key is not DER PKCS#8 or SEC 1.", rule="RFC 5958 §2") from None
     if attached is not None and raw_public(kind_of(handle), handle.public_key()) != attached:
         raise Rejected("key_pair_mismatch", "The attached public key is not that of the private key.")

@@ -186,6 +186,18 @@ def test_what_is_no_private_key_file_is_malformed(text: str) -> None:
     assert error.value.code == "key_malformed"
 
 
+@pytest.mark.parametrize("curve", [b"\x06\x03\x2b\x65\x70", b"\x06\x03\x2b\x65\x71"])
+@pytest.mark.parametrize("length", [0, 31, 33, 56, 58])
+def test_an_edwards_key_of_a_wrong_length_is_malformed(curve: bytes, length: int) -> None:
+    secret = bytes([4, length + 2, 4, length]) + bytes(length)
+    body = b"\x02\x01\x00" + bytes([0x30, len(curve)]) + curve + secret
+
+    with pytest.raises(Malformed) as error:
+        Key.from_der(bytes([0x30, len(body)]) + body)
+
+    assert error.value.code == "key_malformed"
+
+
 def test_a_file_longer_than_any_key_is_not_parsed() -> None:
     padding = "\n" * pem.MAX_BYTES
     public, private = KEYS["ES256"].public.to_pem(), KEYS["ES256"].to_pem(private=True)
