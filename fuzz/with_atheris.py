@@ -3,6 +3,7 @@
 `python -m fuzz.with_atheris TARGET FOLDER OPTION...` is that process.
 """
 
+import itertools
 import os
 import re
 import subprocess
@@ -47,7 +48,10 @@ def run(target: Target, *, seed: int, seconds: float, max_seconds: float) -> Run
             check=False,
         )
         inputs = sum(int(number) for number in _UNITS.findall(done.stderr))
-        finding = next((_finding(target, path) for path in folder.glob(f"{_FOUND}*")), None)
+        found = next(folder.glob(f"{_FOUND}*"), None)
+        finding = _finding(target, found) if found else None
+        if found and found.suffix:
+            inputs = int(found.suffix[1:])
     if finding is None and done.returncode != 0:
         raise RuntimeError(f"atheris stopped at {target.name}:\n{done.stderr[-2000:]}")
     return Run(inputs, finding)
@@ -55,7 +59,7 @@ def run(target: Target, *, seed: int, seconds: float, max_seconds: float) -> Run
 
 def _finding(target: Target, path: Path) -> Finding:
     data = path.read_bytes()
-    kind = path.name.removeprefix(_FOUND).partition("-")[0]
+    kind = path.stem.removeprefix(_FOUND).partition("-")[0]
     if kind == "law":
         finding = judge(target, data, count_calls=True, max_seconds=None)
         if finding is not None:
@@ -70,9 +74,12 @@ def _fuzz(name: str, folder: Path, options: list[str]) -> None:
         from fuzz.targets import TARGETS
     target = TARGETS[name]
 
+    count = itertools.count(1)
+
     def test_one_input(data: bytes) -> None:
+        number = next(count)
         if judge(target, data, count_calls=False, max_seconds=None) is not None:
-            (folder / f"{_FOUND}law").write_bytes(data)
+            (folder / f"{_FOUND}law.{number}").write_bytes(data)
             os._exit(1)
 
     atheris.Setup([sys.argv[0], str(folder / "corpus"), *options], test_one_input)

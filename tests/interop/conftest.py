@@ -1,0 +1,42 @@
+"""The foreign implementations: skipped with a reason where they are not installed, a failure there in CI."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from tests.interop.peer import Absent, Peer
+
+
+def _peer(name: str) -> Iterator[Peer]:
+    try:
+        peer = Peer(name)
+    except Absent as absent:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI=true, but {absent}", pytrace=False)
+        pytest.skip(str(absent))
+    with peer:
+        yield peer
+
+
+@pytest.fixture(scope="module")
+def cose_peer() -> Iterator[Peer]:
+    """pycose and python-cwt (PyPI)."""
+    yield from _peer("cose")
+
+
+@pytest.fixture(scope="module")
+def jose_peer() -> Iterator[Peer]:
+    """jose (npm)."""
+    yield from _peer("jose")
+
+
+@pytest.fixture(scope="module")
+def cborg_peer() -> Iterator[Peer]:
+    """cborg (npm)."""
+    yield from _peer("cborg")
+
+
+@pytest.fixture(scope="module")
+def oid4vc_peer() -> Iterator[Peer]:
+    """@openid4vc/openid4vci (npm)."""
+    yield from _peer("oid4vc")
