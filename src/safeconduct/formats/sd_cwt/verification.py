@@ -42,20 +42,21 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
 
     data: the presentation, as bytes or as `parse` returned it. now: seconds since 1970.
     Raises SafeconductError; docs/rules/sd-cwt.md lists each code with its clause.
-    Source: SD-CWT-08 §9.
+    Source: SD-CWT-08 §9, which leaves the order of the steps open.
     """
     # Step 1: open the key binding token and find the SD-CWT.
     presented = _parsed(data, policy)
     sd_cwt, binding = presented.token, presented.binding
-    # Step 2: the SD-CWT is a valid CWT of a trusted issuer.
     entries = _entries(presented, policy)
-    issuer_key = token.check_signature(sd_cwt, trust=trust, algorithms=policy.algorithms)
-    # Step 3: its times agree with one another and with the clock.
+    # Step 3: the times of the SD-CWT agree with one another and with the clock.
     values.check_order(sd_cwt.clear)
     values.check_clock(sd_cwt.clear, now=now, leeway=policy.leeway)
-    # Steps 4 and 5: the key that it confirms signed the key binding token.
+    # Step 4: the key that it confirms.
     holder = confirmed_key(sd_cwt.clear[CNF], policy.holder_keys)
+    # Steps 2 and 5: a trusted issuer signed the SD-CWT, that key the key binding token. The two checks stand
+    # together because what runs between them runs slowly: they leave nothing of ours in the caches.
     _check_binding_headers(presented)
+    issuer_key = token.check_signature(sd_cwt, trust=trust, algorithms=policy.algorithms)
     cose.verify(binding, key=holder, accept=policy.algorithms)
     key_binding = _binding_claims(presented)
     # Step 6: the nonce.
