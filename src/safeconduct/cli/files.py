@@ -1,5 +1,6 @@
 """Files in and out: reading is bounded, writing is whole or not at all."""
 
+import errno
 import os
 import secrets
 import stat
@@ -42,7 +43,7 @@ def write(place: str, data: bytes, *, secret: bool = False) -> None:
     """
     target = Path(place)
     try:
-        if target.exists() and not target.is_file():
+        if target.exists() and not (target.is_file() or target.is_dir()):
             _write_special(target, data)
             return
         # A link stays a link: what it leads to is replaced.
@@ -103,6 +104,8 @@ def _write_special(target: Path, data: bytes) -> None:
 
 def _temporary(target: Path, data: bytes, *, secret: bool) -> Path:
     """Write the data to a new file beside the target: only within one file system is a rename atomic."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
     mode = stat.S_IRUSR | stat.S_IWUSR if secret else _mode_of(target)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -15,17 +15,20 @@ from safeconduct.formats.sd_cwt.labels import ISS
 from safeconduct.trust import Trust
 
 
-def trust_for(message: Sign1, issuer_file: str | None, source: IssuerKeySource | None) -> Trust:
-    """Return whom to trust for one SD-CWT.
+def trust_in_file(issuer_file: str | None) -> Trust | None:
+    """Return the trust in the key of a file, None if no file is given. Raises WrongUse."""
+    return None if issuer_file is None else Trust.key(keyfiles.read_public(issuer_file).with_kid(None))
+
+
+def trust_for(message: Sign1, source: IssuerKeySource | None) -> Trust:
+    """Return whom to trust for one SD-CWT where no file says so.
 
     message: the SD-CWT, not verified yet. Raises WrongUse; Rejected: issuer_unknown, kid_not_url,
     kid_foreign, fetch_status; and as `HttpFetcher.request`.
     """
-    if issuer_file is not None:
-        key = keyfiles.read_public(issuer_file)
-    elif source is IssuerKeySource.IGNORE:
+    if source is IssuerKeySource.IGNORE:
         return Trust.issuer_not_checked()
-    elif source is IssuerKeySource.CACHE:
+    if source is IssuerKeySource.CACHE:
         key = keyfiles.read_public(f"./{_file_name(_url_in_kid(message))}")
     elif source is IssuerKeySource.FETCH:
         key = _fetched(_url_in_kid(message))

@@ -59,7 +59,7 @@ def present(
         --disclose_all <issued.cbor >kbt.cbor
     """
     from safeconduct.cli import files, keyfiles, output, tokens
-    from safeconduct.cli.interop.issuer_key import trust_for
+    from safeconduct.cli.interop.issuer_key import trust_for, trust_in_file
     from safeconduct.envelope import cose
     from safeconduct.formats import sd_cwt
     from safeconduct.limits import TOKEN_BYTES
@@ -67,12 +67,13 @@ def present(
 
     holder = keyfiles.read_private(holder_private)
     accepted, now = leniencies(accept), moment(time)
+    named = trust_in_file(issuer)
+    salts = None if disclosure_list is None else _listed(disclosure_list)
     token = files.read(files.STANDARD_STREAM, max_bytes=TOKEN_BYTES)
-    trust = trust_for(cose.parse(token), issuer, issuer_key)
+    trust = named or trust_for(cose.parse(token), issuer_key)
     issued = sd_cwt.check_issued(
         token, holder=holder.public, trust=trust, now=now, nonce=WAIVED, accept=accepted
     )
-    salts = None if disclosure_list is None else _listed(disclosure_list)
     presentation = sd_cwt.present(
         token if salts is None else _ordered(issued, salts),
         holder=holder.deterministic() if holder.algorithm.hash else holder,

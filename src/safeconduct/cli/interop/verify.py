@@ -30,7 +30,7 @@ def verify(
         --audience https://verifier.example/app <kbt.cbor >claims.cbor
     """
     from safeconduct.cli import files, output, tokens
-    from safeconduct.cli.interop.issuer_key import trust_for
+    from safeconduct.cli.interop.issuer_key import trust_for, trust_in_file
     from safeconduct.formats import sd_cwt
     from safeconduct.limits import TOKEN_BYTES
     from safeconduct.trust import WAIVED, Policy
@@ -39,9 +39,10 @@ def verify(
     policy = Policy(
         audience=WAIVED if audience is None else audience_name(audience), nonce=WAIVED, accept=accepted
     )
+    named = trust_in_file(issuer)
     data = files.read(files.STANDARD_STREAM, max_bytes=TOKEN_BYTES)
     parsed = sd_cwt.parse(data, accept=accepted)
-    trust = trust_for(parsed.token.message, issuer, issuer_key)
+    trust = named or trust_for(parsed.token.message, issuer_key)
     verified = sd_cwt.verify(parsed, trust=trust, policy=policy, now=moment(time))
     if as_json:
         output.write_json(verified.claims.to_json())

@@ -77,7 +77,9 @@ def inspect(data: bytes) -> Inspection:
     walker = _Walker(profile, token, issued=binding is None)
     sections = []
     if binding is not None:
-        sections.append(Node("key binding token", children=tuple(_parts(binding, _Walker()))))
+        names = {} if profile.sd_hash is None else {profile.sd_hash: "sd_hash"}
+        described = tuple(_parts(binding, _Walker(names=names)))
+        sections.append(Node("key binding token", children=described))
     if token is not None:
         sections.append(Node("SD-CWT", children=(*_parts(token, walker), *walker.left_over())))
     kind = "issued SD-CWT" if binding is None else "presentation"
@@ -170,9 +172,16 @@ class _Walker:
     """Describes trees, and puts disclosures where their digests stand."""
 
     def __init__(
-        self, profile: Profile | None = None, message: _Message | None = None, *, issued: bool = False
+        self,
+        profile: Profile | None = None,
+        message: _Message | None = None,
+        *,
+        issued: bool = False,
+        names: Mapping[int, str] | None = None,
     ) -> None:
         self.profile = profile
+        # Claims that have other names here than in the registry.
+        self.names = names or dict.fromkeys(profile.own_claims if profile else (), "sd_alg")
         # In a presentation positions of elements have shifted: its paths would mislead.
         self.issued = issued
         self.shown: list[_Shown] = []
@@ -272,7 +281,7 @@ class _Walker:
             if self.is_marker(key):
                 continue
             here = (*path, key)
-            node = _annotated(self.node(wording.key_text(key, top=not path), value, here, depth), here, value)
+            node = _annotated(self.node(self.key_text(key, path), value, here, depth), here, value)
             if not path and self.profile is not None:
                 self.count("clear")
                 node = msgspec.structs.replace(node, state="clear")
@@ -328,7 +337,7 @@ class _Walker:
         if len(parts) == 3:
             in_order = self.profile is None or self.profile.order == "value-key"
             value, key = parts[1:] if in_order else reversed(parts[1:])
-            here, name = (*path, key), wording.key_text(key, top=not path)
+            here, name = (*path, key), self.key_text(key, path)
         elif path and isinstance(path[-1], Index):
             name = f"[{path[-1].position}]"
         node = _annotated(self.node(name, value, here, depth), here, value)
@@ -343,6 +352,11 @@ class _Walker:
         if self.profile.element == "tag":
             return item.value if type(item) is Tag and item.tag == labels.REDACTED_ELEMENT_TAG else None
         return item["..."] if type(item) is dict and len(item) == 1 and "..." in item else None
+
+    def key_text(self, key: Any, path: Path) -> str:
+        """Write a map key."""
+        own = self.names.get(key) if not path and type(key) is int else None
+        return own or wording.key_text(key, top=not path)
 
     def is_marker(self, key: Any) -> bool:
         """Tell whether a map key is that of redacted claims; simple(59) is not the integer 59."""

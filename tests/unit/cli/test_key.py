@@ -1,0 +1,122 @@
+"""`safeconduct key`: every form in and out, private files private, nothing overwritten."""
+
+import base64
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import Run
+from typer.testing import Result
+
+from safeconduct.crypto.keys import Key, PublicKey
+from safeconduct.encoding import cbor
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ESP384", "ES512", "Ed25519", "Ed448", "ML-DSA-65"])
+@pytest.mark.parametrize("form", ["pem", "jwk", "cose"])
+def test_a_new_key_is_read_back_in_every_form(algorithm: str, form: str, tmp_path: Path, run: Run) -> None:
+    made = run("key", "new", "--alg", algorithm, "--format", form, "--out", "key")
+    assert made.exit_code == 0, made.output
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    public = run("key", "public", "key", "--format", "jwk")
+    thumbprint = PublicKey.from_jwk(json.loads(public.stdout)).jwk_thumbprint()
+    printed = run("key", "thumbprint", "key").stdout.strip()
+    assert base64.urlsafe_b64decode(printed + "=") == thumbprint
+    assert thumbprint_of(run("key", "public", "key", "--format", "cose", "--out", "cose"), run) == printed
+
+
+def thumbprint_of(done: Result, run: Run) -> str:
+    assert done.exit_code == 0, done.output
+    return run("key", "thumbprint", "cose").stdout.strip()
+
+
+def test_standard_streams_are_the_default(run: Run) -> None:
+    made = run("key", "new")
+    assert made.stdout.startswith("-----BEGIN PRIVATE KEY-----")
+    public = run("key", "public", "-", stdin=made.stdout_bytes)
+    assert PublicKey.from_pem(public.stdout) == Key.from_pem(made.stdout).public
+
+
+def test_der_is_read(tmp_path: Path, run: Run) -> None:
+    key = Key.generate("ES256")
+    (tmp_path / "public.der").write_bytes(key.public.to_der())
+    pem = "".join(key.to_pem(private=True).splitlines()[1:-1])
+    (tmp_path / "private.der").write_bytes(base64.b64decode(pem))
+    (tmp_path / "set.json").write_text(json.dumps({"keys": [key.public.to_jwk()]}))
+    found = {run("key", "thumbprint", name).stdout for name in ("public.der", "private.der", "set.json")}
+    assert len(found) == 1
+    assert "" not in found
+
+
+def test_thumbprints_are_of_the_kind_and_hash_asked_for(place: Path, run: Run) -> None:
+    key = PublicKey.from_pem((place / "issuer-public.pem").read_text())
+    done = json.loads(run("key", "thumbprint", "issuer.pem", "--cose", "--hash", "sha-512", "--json").stdout)
+    assert done["hex"] == key.cose_thumbprint("sha512").hex()
+
+
+def test_a_private_key_file_is_never_overwritten_unasked(tmp_path: Path, run: Run) -> None:
+    assert run("key", "new", "--out", "key.pem").exit_code == 0
+    before = (tmp_path / "key.pem").read_bytes()
+    again = run("key", "new", "--out", "key.pem")
+    assert again.exit_code == 2
+    assert "--force" in again.stderr
+    assert (tmp_path / "key.pem").read_bytes() == before
+    assert run("key", "new", "--out", "key.pem", "--force").exit_code == 0
+    assert (tmp_path / "key.pem").read_bytes() != before
+    assert stat.S_IMODE((tmp_path / "key.pem").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["key.pem"]
+
+
+def test_json_says_what_was_made(run: Run) -> None:
+    made = json.loads(run("key", "new", "--format", "jwk", "--kid", "one", "--json").stdout)
+    assert Key.from_jwk(made["key"]).kid == "one"
+    made = json.loads(run("key", "new", "--format", "cose", "--json").stdout)
+    Key.from_cose_key(cbor.loads(bytes.fromhex(made["key"])))
+    made = json.loads(run("key", "new", "--out", "key.pem", "--json").stdout)
+    assert made["out"] == "key.pem"
+    assert "key" not in made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (("new", "--alg", "RS256"), "--help"),
+        (("new", "--kid", "one"), "--format"),
+        (("new", "--out", "missing/key.pem"), "No such file"),
+        (("new", "--out", "."), "directory"),
+        (("public", "missing.pem"), "No such file"),
+        (("public", "."), "directory"),
+        (("public", "claims.json"), "public key"),
+        (("public", "empty"), "empty"),
+        (("public", "long"), "longer"),
+        (("public", "locked.pem"), "public key"),
+        (("public", "two.json"), "several keys"),
+        (("public", "a\x1b[2Jb"), "\\u001b"),
+    ],
+)
+def test_wrong_use_says_what_to_do_in_one_line(
+    arguments: tuple[str, ...], advice: str, place: Path, run: Run
+) -> None:
+    (place / "empty").write_bytes(b" \n")
+    (place / "long").write_bytes(b"-" * 100_000)
+    (place / "locked.pem").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n")
+    (place / "two.json").write_text('{"keys": [{}, {}]}')
+    done = run("key", *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert advice in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_a_locked_key_says_how_to_unlock_it(place: Path, run: Run) -> None:
+    (place / "locked.pem").write_text(Key.generate("ES256").to_pem(private=True, password=b"secret"))
+    done = run("sd-cwt", "issue", "claims.json", "--issuer-key", "locked.pem")
+    assert done.exit_code == 2
+    assert "openssl pkey" in done.stderr
+
+
+def test_a_private_key_where_a_public_one_belongs_says_how_to_make_it(place: Path, run: Run) -> None:
+    done = run("sd-cwt", "verify", "--issuer-key", "issuer.pem", "--audience", "x")
+    assert done.exit_code == 2
+    assert "safeconduct key public" in done.stderr
