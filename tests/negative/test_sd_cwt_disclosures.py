@@ -258,3 +258,11 @@ def test_a_disclosure_of_any_length_is_wrapped_in_the_shortest_head(length: int,
 def test_a_decoy_is_wrapped_in_a_head_of_one_byte() -> None:
     assert digest(DECOY) == hashlib.sha256(bytes((0x40 + len(DECOY),)) + DECOY).digest()
     assert check_issued(ISSUED).decoys == 1
+
+
+def test_the_integer_59_beside_redacted_entries_is_a_legal_key_that_is_refused_here() -> None:
+    """A known limit: cbor2 takes simple(59) and the integer 59 for one key, and refuses both together."""
+    claims = cbor2.dumps(dict(CLAIMS))
+    both = bytes((claims[0] + 1,)) + b"\x18\x3b\x61x" + claims[1:]
+    assert code_of(GOOD.but(payload=both)) == "cbor_malformed"
+    assert verify(GOOD.claiming({700: {59: "x"}})).claims[700] == {59: "x"}
