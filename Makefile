@@ -53,6 +53,7 @@ lock: $(READY) ## resolve pyproject.toml into uv.lock and requirements.lock; UPG
 
 clean: ## remove the environment, caches and results
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench-results.json dist build
+	rm -rf tests/interop/*/.venv tests/interop/*/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml requirements.lock uv.lock scripts/environment.sh
