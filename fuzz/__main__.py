@@ -24,10 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     targets = [TARGETS[name] for name in names]
     if wanted.input is not None:
-        findings = [
-            judge(target, wanted.input, count_calls=True, max_seconds=MAX_SECONDS) for target in targets
-        ]
-        return _report([finding for finding in findings if finding])
+        judged = (judge(each, wanted.input, count_calls=True, max_seconds=MAX_SECONDS) for each in targets)
+        findings = [finding for finding in judged if finding]
+        print("\n\n".join(map(str, findings)))
+        return _conclude(findings)
     guided = not wanted.plain and importlib.util.find_spec("atheris") is not None
     print(
         f"fuzz: {len(targets)} targets, {'guided by atheris' if guided else 'without guidance'}", flush=True
@@ -59,13 +59,12 @@ def _run(targets: Sequence[Target], seconds: float, seed: int, *, guided: bool) 
             run = plain.run_seconds(target, seed=seed, seconds=seconds, max_seconds=MAX_SECONDS)
         print(f"{'FINDING' if run.finding else 'ok':8}{run.inputs:>9} inputs  {target.name}", flush=True)
         if run.finding:
+            print(f"\n{run.finding}\n", flush=True)
             findings.append(run.finding)
-    return _report(findings)
+    return _conclude(findings)
 
 
-def _report(findings: Sequence[Finding]) -> int:
-    for finding in findings:
-        print(f"\n{finding}")
+def _conclude(findings: Sequence[Finding]) -> int:
     print(f"fuzz: {len(findings)} findings" if findings else "fuzz: the law held")
     return 1 if findings else 0
 

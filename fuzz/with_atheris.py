@@ -64,7 +64,7 @@ def _finding(target: Target, path: Path) -> Finding:
         finding = judge(target, data, count_calls=True, max_seconds=None)
         if finding is not None:
             return finding
-    return Finding(target.name, data, target.prepare(data), f"libFuzzer reports: {kind}")
+    return Finding(target.name, data, target.prepare(data), f"atheris reports: {kind}")
 
 
 def _fuzz(name: str, folder: Path, options: list[str]) -> None:
