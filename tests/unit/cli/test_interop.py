@@ -4,12 +4,16 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from typer.testing import CliRunner, Result
 
 from safeconduct.cli.claims import from_edn
@@ -19,6 +23,8 @@ from safeconduct.encoding import cbor
 from safeconduct.encoding.cbor import Tag
 from safeconduct.envelope import cose
 from safeconduct.formats.sd_cwt import IETF_08
+from safeconduct.net import fetch
+from safeconduct.net.in_process import InProcess
 
 NOW = 1725244210
 PRESENTED = 1725244237
@@ -238,6 +244,29 @@ def test_the_key_comes_only_from_the_issuer_that_the_token_names(
     ).stdout_bytes
     done = interop("present", "holder.pem", "--issuer-key", "cache", stdin=token)
     assert (done.exit_code, done.stderr_bytes.partition(b":")[0]) == (1, code)
+
+
+def test_the_key_is_fetched_from_the_issuer(
+    interop: Interop, issued: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = (tmp_path / "issuer_pub.pem").read_text()
+    routes = [
+        Route("/key", lambda _request: PlainTextResponse(key)),
+        Route("/rubbish", lambda _request: PlainTextResponse("rubbish")),
+    ]
+    wire = InProcess({"https://issuer.example": Starlette(routes=routes)})
+    monkeypatch.setattr(fetch, "HttpFetcher", partial(fetch.HttpFetcher, transport=wire))
+    claims = cbor.dumps({1: "https://issuer.example", 2: "urn:s"})
+    for path, status, code in (
+        ("key", 0, b"presented"),
+        ("rubbish", 1, b"issuer_key_unusable"),
+        ("nothing", 1, b"fetch_status"),
+    ):
+        kid = f"https://issuer.example/{path}"
+        token = interop("issue", "issuer.pem", "--holder", "holder_pub.pem", "--kid", kid, stdin=claims)
+        done = interop("present", "holder.pem", "--issuer-key", "fetch", stdin=token.stdout_bytes)
+        assert done.exit_code == status, done.output
+        assert done.stderr_bytes.startswith(code)
 
 
 def test_a_disclosure_list_names_salts_of_the_token(interop: Interop, issued: bytes, tmp_path: Path) -> None:

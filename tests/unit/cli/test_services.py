@@ -1,0 +1,167 @@
+"""`safeconduct serve`, `offer` and `wallet`: one credential through real processes on this machine."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import Run
+
+TOKEN = "a-management-token-of-length"
+SAFECONDUCT = (sys.executable, "-c", "from safeconduct.cli.main import run; run()")
+
+
+@contextmanager
+def serving(name: str, place: Path, *arguments: str) -> Iterator[dict[str, str]]:
+    """Run a service in a process; gives the URLs of its listeners, and demands that it ends in order."""
+    command = (*SAFECONDUCT, "serve", name, "--port", "0", "--admin-port", "0", "--json", *arguments)
+    with subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+            yield {line["listener"]: line["url"] for line in lines}
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that operator and holder have."""
+    for variable, value in {
+        "ISSUER__ADMIN_TOKEN": TOKEN,
+        "VERIFIER__TRUST": "trust.json",
+        "TELEMETRY__LOG_LEVEL": "off",
+    }.items():
+        monkeypatch.setenv(f"SAFECONDUCT_{variable}", value)
+
+
+def test_a_credential_is_offered_accepted_and_presented(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as services:
+        issuer = services.enter_context(serving("issuer", tmp_path))
+        monkeypatch.setenv("SAFECONDUCT_WALLET_SERVER__ISSUERS", issuer["issuer"])
+        server = services.enter_context(serving("wallet-server", tmp_path))["wallet-server"]
+        management = ("--issuer", issuer["issuer-admin"])
+
+        claims = json.dumps({"given_name": "Zoë", "family_name": "Łuczak"}).encode()
+        arguments = ("--configuration", "identity", "--claims", "-", "--tx-code", *management)
+        offered = run("offer", "create", *arguments, stdin=claims)
+        assert offered.exit_code == 0, offered.output
+        uri, code = offered.stdout.split()
+        assert uri.startswith("openid-credential-offer://")
+        assert offered.stdout.count("\n") == 1
+
+        assert run("wallet", "accept", uri).stderr.startswith("tx_code_needed:")
+        accepted = run("wallet", "accept", uri, "--tx-code", code, "--via", server)
+        assert accepted.exit_code == 0, accepted.output
+        assert accepted.stderr == ""
+        credential = accepted.stdout.split()[0]
+        assert run("wallet", "list").stdout == accepted.stdout
+        shown = json.loads(run("wallet", "show", credential).stdout)
+        assert shown["claims"]["given_name"] == "Zoë"
+        assert "given_name" in shown["withholdable"]
+
+        offers = json.loads(run("offer", "list", *management, "--json").stdout)["offers"]
+        assert [offer["state"] for offer in offers] == ["issued"]
+        again = run("offer", "cancel", offers[0]["offer_id"], *management)
+        assert (again.exit_code, again.stderr.partition(":")[0]) == (1, "transition_refused")
+        _trust(tmp_path, issuer["issuer"])
+        _present(tmp_path, run, credential, services)
+
+    gone = run("offer", "list", *management)
+    assert (gone.exit_code, gone.stderr.partition(":")[0]) == (1, "fetch_failed")
+    assert run("wallet", "remove", credential).exit_code == 0
+    assert run("wallet", "list").stdout == ""
+
+
+def _trust(place: Path, issuer: str) -> None:
+    """Trust the key that the issuer signs with, as its operator hands it over."""
+    command = (*SAFECONDUCT, "key", "public", "safeconduct-data/issuer-key.pem")
+    pem = subprocess.run(command, cwd=place, capture_output=True, text=True, check=True).stdout
+    (place / "trust.json").write_text(json.dumps({issuer: [{"pem": pem}]}))
+
+
+def _present(place: Path, run: Run, credential: str, services: ExitStack) -> None:
+    verifier = services.enter_context(serving("verifier", place))["verifier"]
+    present = ("wallet", "present", credential, "--disclose", "given_name")
+    judged = run(*present, "--to", verifier)
+    assert judged.exit_code == 0, judged.output
+    claims = json.loads(judged.stdout)
+    assert claims["given_name"] == "Zoë"
+    assert "family_name" not in claims
+    written = run(
+        *present, "--audience", "https://elsewhere.example", "--nonce", "aabb", "--out", "shown.cbor"
+    )
+    assert written.exit_code == 0, written.output
+    verify = ("sd-cwt", "verify", "shown.cbor", "--trust", "trust.json", "--nonce", "aabb")
+    assert run(*verify, "--audience", "https://elsewhere.example").exit_code == 0
+
+
+def test_check_says_what_is_wrong_without_starting(tmp_path: Path, run: Run) -> None:
+    assert run("serve", "issuer", "--check").exit_code == 0
+    assert (tmp_path / "safeconduct-data/issuer-key.pem").stat().st_mode & 0o077 == 0
+    refused = run("serve", "verifier", "--check")
+    assert (refused.exit_code, "trust.json" in refused.stderr) == (2, True)
+    (tmp_path / "bad.toml").write_text("[issuer]\nport = 'x'\nnothing = 1\n")
+    refused = run("serve", "issuer", "--check", "--config", "bad.toml")
+    assert refused.exit_code == 2
+    assert refused.stderr.count("bad.toml") == 2
+
+
+def test_an_address_in_use_is_wrong_use(tmp_path: Path, run: Run) -> None:
+    with serving("issuer", tmp_path) as issuer:
+        port = issuer["issuer"].rpartition(":")[2]
+        refused = run("serve", "issuer", "--port", port, "--admin-port", "0")
+        assert refused.exit_code == 2
+        assert "cannot be listened on" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("offer", "create", "--configuration", "identity", "--claims", "missing"),
+        ("wallet", "accept", "-"),
+        ("wallet", "present", "ab"),
+        ("wallet", "present", "ab", "--to", "https://v.example", "--nonce", "aabb"),
+        ("wallet", "present", "ab", "--audience", "https://v.example", "--nonce", "xyz"),
+        ("wallet", "list", "--config", "missing.toml"),
+        ("serve", "issuer", "--port", "70000"),
+    ],
+)
+def test_wrong_use_is_told(arguments: tuple[str, ...], run: Run) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2, done.output
+
+
+def test_without_the_management_token_nothing_is_asked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAFECONDUCT_ISSUER__ADMIN_TOKEN")
+    done = run("offer", "list")
+    assert (done.exit_code, "ADMIN_TOKEN" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("show", "ab"), ("remove", "ab"), ("accept", "https://no.example/offer")]
+)
+def test_what_the_wallet_refuses_has_a_code(arguments: tuple[str, ...], run: Run) -> None:
+    done = run("wallet", *arguments, "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout).keys() == {"code", "reason"}
+
+
+def test_a_wallet_that_others_may_enter_is_not_used(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "safeconduct-data/wallet").mkdir(parents=True, mode=0o755)
+    done = run("wallet", "list")
+    assert (done.exit_code, done.stderr.partition(":")[0]) == (1, "store_exposed")
+
+
+def test_a_store_that_is_no_directory_is_wrong_use(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "safeconduct-data").write_text("not a directory")
+    done = run("wallet", "list")
+    assert done.exit_code == 2
+    assert "safeconduct-data" in done.stderr
