@@ -1,6 +1,6 @@
 """Garbage guided by coverage: each target runs in a process of its own under atheris (libFuzzer).
 
-`python -m fuzz.with_atheris TARGET FOLDER OPTION...` is that process.
+`python -m fuzz.with_atheris TARGET FOLDER MAX_SECONDS OPTION...` is that process.
 """
 
 import itertools
@@ -15,11 +15,13 @@ from fuzz.judgement import Finding, Target, judge
 from fuzz.plain import Run
 
 _FOUND = "found-"
+_HANGING = 120
+"""Seconds by the wall clock after which an input counts as one that never ends, on however busy a machine."""
 _UNITS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 
 
 def run(target: Target, *, seed: int, seconds: float, max_seconds: float) -> Run:
-    """Runs a target for so long; one input may take `max_seconds`.
+    """Runs a target for so long; one input may take `max_seconds` of processor time.
 
     Raises RuntimeError if the process ends early without having found anything.
     """
@@ -35,13 +37,14 @@ def run(target: Target, *, seed: int, seconds: float, max_seconds: float) -> Run
         options = (
             f"-max_total_time={max(1, round(seconds))}",
             f"-max_len={target.max_bytes}",
-            f"-timeout={round(max_seconds)}",
+            f"-timeout={_HANGING}",
+            f"-report_slow_units={_HANGING}",
             f"-seed={seed + 1}",
             f"-artifact_prefix={folder}/{_FOUND}",
             "-print_final_stats=1",
         )
         done = subprocess.run(
-            [sys.executable, "-m", "fuzz.with_atheris", target.name, name, *options],
+            [sys.executable, "-m", "fuzz.with_atheris", target.name, name, str(max_seconds), *options],
             capture_output=True,
             text=True,
             errors="replace",
@@ -49,7 +52,7 @@ def run(target: Target, *, seed: int, seconds: float, max_seconds: float) -> Run
         )
         inputs = sum(int(number) for number in _UNITS.findall(done.stderr))
         found = next(folder.glob(f"{_FOUND}*"), None)
-        finding = _finding(target, found) if found else None
+        finding = _finding(target, found, max_seconds) if found else None
         if found and found.suffix:
             inputs = int(found.suffix[1:])
     if finding is None and done.returncode != 0:
@@ -57,17 +60,17 @@ def run(target: Target, *, seed: int, seconds: float, max_seconds: float) -> Run
     return Run(inputs, finding)
 
 
-def _finding(target: Target, path: Path) -> Finding:
+def _finding(target: Target, path: Path, max_seconds: float) -> Finding:
     data = path.read_bytes()
     kind = path.stem.removeprefix(_FOUND).partition("-")[0]
     if kind == "law":
-        finding = judge(target, data, count_calls=True, max_seconds=None)
+        finding = judge(target, data, count_calls=True, max_seconds=max_seconds)
         if finding is not None:
             return finding
     return Finding(target.name, data, target.prepare(data), f"atheris reports: {kind}")
 
 
-def _fuzz(name: str, folder: Path, options: list[str]) -> None:
+def _fuzz(name: str, folder: Path, max_seconds: float, options: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["safeconduct"]):
@@ -78,7 +81,7 @@ def _fuzz(name: str, folder: Path, options: list[str]) -> None:
 
     def test_one_input(data: bytes) -> None:
         number = next(count)
-        if judge(target, data, count_calls=False, max_seconds=None) is not None:
+        if judge(target, data, count_calls=False, max_seconds=max_seconds) is not None:
             (folder / f"{_FOUND}law.{number}").write_bytes(data)
             os._exit(1)
 
@@ -87,4 +90,4 @@ def _fuzz(name: str, folder: Path, options: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _fuzz(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    _fuzz(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4:])
