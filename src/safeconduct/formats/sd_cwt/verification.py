@@ -71,7 +71,7 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
     _check_audiences(sd_cwt.clear, key_binding, policy)
     # Steps 10 and 11: what is left is the claim set; the verifier's own demands.
     claims = token.merged(revealed.trees, presented.profile)
-    _check_demands(claims, (*sd_cwt.disclosures, *more), policy)
+    _check_demands(claims, sd_cwt.disclosures, more, policy)
     return VerifiedPresentation(
         claims=Claims(claims),
         key_binding=Claims(key_binding),
@@ -197,8 +197,10 @@ def _meant_for(audience: Any, mine: tuple[str, ...]) -> bool:
     return audience in mine if isinstance(audience, str) else not {*audience}.isdisjoint(mine)
 
 
-def _check_demands(claims: Mapping[Any, Any], shown: tuple[Disclosure, ...], policy: Policy) -> None:
-    if policy.require_disclosure and all(disclosure.kind == "decoy" for disclosure in shown):
+def _check_demands(
+    claims: Mapping[Any, Any], shown: tuple[Disclosure, ...], opened: tuple[Disclosure, ...], policy: Policy
+) -> None:
+    if policy.require_disclosure and all(disclosure.kind == "decoy" for disclosure in (*shown, *opened)):
         raise Rejected("disclosure_required", "The policy demands at least one disclosure.")
     if policy.types is not None and claims.get(VCT) not in policy.types:
         raise Rejected(
