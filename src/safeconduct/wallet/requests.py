@@ -22,6 +22,7 @@ CLOCK_LEEWAY = 60
 """Seconds by which the issuer's clock may differ from the wallet's."""
 
 _ID_BYTES = 4
+_LATEST = 2**53
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -152,4 +153,5 @@ def _holder_algorithm(configuration: CredentialConfiguration) -> str:
 
 
 def _seconds(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
+    # A later end is legal, but databases hold 64 bits with a sign.
+    return min(int(value), _LATEST) if isinstance(value, int | float) else None

@@ -317,6 +317,13 @@ def test_a_credential_that_does_not_stand_every_check_is_not_kept(bench: Any, sp
     assert refused(bench) == code
 
 
+def test_a_credential_that_ends_later_than_a_database_can_hold_is_kept(bench: Any) -> None:
+    bench.world.claims["exp"] = 2**64 - 1
+    accepted = accept(bench)
+    assert accepted.expires is not None and accepted.expires > 2**52
+    assert held(bench) == (accepted,)
+
+
 def test_a_credential_of_another_issuer_is_not_kept(bench: Any) -> None:
     bench.world.claims["iss"] = "https://other.example"
     assert refused(bench) == "issuer_unknown"
