@@ -12,6 +12,7 @@ from safeconduct.errors import Rejected
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all that IANA has given out (RFC 4291 §2.4)
 
 
 def may_connect(address: Address, *, allow_loopback: bool, allow_private: bool) -> bool:
@@ -21,7 +22,13 @@ def may_connect(address: Address, *, allow_loopback: bool, allow_private: bool) 
         return False
     if address.is_loopback:
         return allow_loopback
-    return address.is_global or allow_private
+    return _is_public(address) or allow_private
+
+
+def _is_public(address: Address) -> bool:
+    # Python calls global what it does not know: old and local forms that lead to IPv4, site-local networks.
+    known = isinstance(address, ipaddress.IPv4Address) or address in _GLOBAL_UNICAST
+    return known and address.is_global
 
 
 def _embedded(address: Address) -> Address:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.errors import SafeconductError
 from safeconduct.net.addresses import may_connect
 from safeconduct.net.fetch import Fetcher, HttpFetcher, Response
@@ -113,6 +114,16 @@ def test_a_body_that_is_announced_too_large_is_not_read() -> None:
     with pytest.raises(SafeconductError) as error:
         fetched(announce, max_bytes=100, timeout=30)
     assert error.value.code == "fetch_too_large"
+
+
+@pytest.mark.parametrize(("extra", "code"), [(0, None), (1, "fetch_too_large")])
+def test_without_a_bound_of_the_caller_the_limit_holds(extra: int, code: str | None) -> None:
+    body = b"x" * (limits.FETCH_BYTES + extra)
+    try:
+        assert len(fetched(answer(body, f"Content-Length: {len(body)}")).body) == limits.FETCH_BYTES
+        assert code is None
+    except SafeconductError as error:
+        assert error.code == code
 
 
 def test_a_body_that_grows_too_large_is_cut_off() -> None:
@@ -308,6 +319,11 @@ def test_addresses_that_are_nobodys_are_always_refused(host: str) -> None:
         ("64:ff9b::a00:1", False),
         ("2002:a00:1::1", False),
         ("2001:0:4136:e378:8000:63bf:f5ff:fffe", False),
+        ("::a00:1", False),
+        ("::ffff:0:a00:1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("64:ff9b::5db8:d822", True),
+        ("fec0::1", False),
         ("127.0.0.1", False),
         ("192.0.2.1", False),
     ],
