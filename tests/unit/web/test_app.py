@@ -220,6 +220,13 @@ def test_a_body_of_the_limit_is_read_and_one_byte_more_is_not() -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+def test_a_listener_without_a_bound_of_its_own_has_the_limit() -> None:
+    app = public_app(ROUTES, telemetry=Telemetry.silent("issuer"), problems=RFC9457)
+    for extra, status in ((0, 200), (1, 413)):
+        content = b"x" * (limits.HTTP_BODY_BYTES + extra)
+        assert asked(app, "POST", "/whole", content=content).status_code == status
+
+
 def test_a_body_without_announced_length_is_measured_while_it_is_read() -> None:
     async def parts() -> AsyncIterator[bytes]:
         for _ in range(21):
