@@ -28,7 +28,7 @@ AMBIENT_CALLS = re.compile(
 AMBIENT_IMPORTS = {"http.client", "http.server", "urllib.request", "socketserver", "importlib.resources"}
 HEAVY = {"sqlalchemy", "starlette", "httpx2", "typer", "granian", "rich", "alembic", "structlog", "psycopg"}
 BROAD = {"Exception", "BaseException"}
-ONLY_BROAD_CATCHER = PACKAGE / "web" / "problems.py"
+ONLY_BROAD_CATCHER = PACKAGE / "web" / "middleware.py"
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 CORE_MODULES = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in CORE]
