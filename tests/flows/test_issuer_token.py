@@ -1,6 +1,8 @@
 """The token endpoint: what it refuses, and what a refusal costs (OpenID4VCI 1.0 §6, RFC 9449)."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
@@ -126,10 +128,36 @@ def test_a_dpop_proof_is_good_once(tmp_path: Path) -> None:
             offer = await house.offer()
             wallet = await _ready(house)
             proof = wallet.proof_of_possession("/token")
-            form = f"grant_type={PRE_AUTHORIZED}&pre-authorized_code=unknown".encode()
-            _refused(await wallet.redeem_form(form, proof=proof), "invalid_grant")
+            assert (await wallet.redeem((await house.offer())["offer_uri"], proof=proof)).status == 200
             _refused(await wallet.redeem(offer["offer_uri"], proof=proof), "invalid_dpop_proof")
             assert await house.state(offer) == "pending"
+
+    asyncio.run(main())
+
+
+def test_a_repeated_proof_does_not_lock_the_code_that_it_redeemed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with issuer_house(tmp_path) as house:
+            offer = await house.offer()
+            wallet = await _ready(house)
+            proof = wallet.proof_of_possession("/token")
+            assert (await wallet.redeem(offer["offer_uri"], proof=proof)).status == 200
+            _refused(await wallet.redeem(offer["offer_uri"], proof=proof), "invalid_dpop_proof")
+            assert await house.state(offer) == "redeemed"
+
+    asyncio.run(main())
+
+
+def test_nothing_is_kept_of_requests_with_an_unknown_code(tmp_path: Path) -> None:
+    async def main() -> None:
+        file = tmp_path / "issuer.db"
+        async with issuer_house(tmp_path, database=f"sqlite:///{file}") as house:
+            wallet = await _ready(house)
+            form = f"grant_type={PRE_AUTHORIZED}&pre-authorized_code=unknown".encode()
+            for _ in range(3):
+                _refused(await wallet.redeem_form(form), "invalid_grant")
+            with contextlib.closing(sqlite3.connect(file)) as database:
+                assert database.execute("SELECT count(*) FROM issuer_seen").fetchone() == (0,)
 
     asyncio.run(main())
 

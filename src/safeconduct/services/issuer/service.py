@@ -24,7 +24,7 @@ from safeconduct.protocols import jwt
 from safeconduct.protocols.oauth import authorization, authorization_details, dpop, token
 from safeconduct.protocols.oauth.authorization_details import GrantedDetail
 from safeconduct.protocols.oauth.dpop import DpopProof
-from safeconduct.protocols.oauth.errors import InvalidDpopProof, InvalidGrant, InvalidToken
+from safeconduct.protocols.oauth.errors import InvalidGrant, InvalidToken
 from safeconduct.protocols.oauth.metadata import AuthorizationServer
 from safeconduct.protocols.openid4vci import encryption
 from safeconduct.protocols.openid4vci.configuration import JWT_PROOF
@@ -172,20 +172,24 @@ class Issuer:
         """Trades a pre-authorized code for an access token (OpenID4VCI 1.0 §6).
 
         1. The form is read.
-        2. The DPoP proof is verified and remembered. Whatever is wrong so far costs neither code nor attempt.
-        3. The code, and the transaction code if there is one, are traded for a token, in one transaction.
+        2. The DPoP proof is verified. Whatever is wrong so far costs neither code nor attempt.
+        3. The code, and the transaction code if there is one, are traded for a token, in one transaction,
+           which remembers the proof. Of a request whose code is unknown nothing is kept, or strangers could
+           fill the database.
 
         Raises OAuthErrors.
         """
         now = self._clock()
         request = token.parse_token_request(body)
-        proof = await self._check_dpop(
+        proof = await self._verify_dpop(
             dpop_headers, path="/token", now=now, access_token=None, thumbprint=None
         )
         access_token = token.new_secret(self._random)
         redemption = store.Redemption(
             code_digest=digest_of(request.pre_authorized_code),
             tx_digest=_optional_tx_digest(request),
+            proof_digest=proof_digest(proof.thumbprint, proof.jti),
+            proof_expires_at=proof.expires,
             requested=request.authorization_details,
             token_digest=digest_of(access_token),
             thumbprint=proof.thumbprint,
@@ -227,13 +231,15 @@ class Issuer:
         now = self._clock()
         presented = authorization.parse_authorization(message.authorization)
         bound = await self._find_token(presented, now)
-        proof = await self._check_dpop(
+        proof = await self._verify_dpop(
             message.dpop,
             path="/credential",
             now=now,
             access_token=presented.token,
             thumbprint=bound.thumbprint,
         )
+        digest = proof_digest(proof.thumbprint, proof.jti)
+        await self._database.run(store.remember_proof, digest, expires_at=proof.expires)
         request = await self._open(message, presented.token, proof.key, now)
         token_digest, identifier_digest = digest_of(presented.token), _identifier_digest(request)
         count = len(request.proofs.values) if request.proofs else 1
@@ -264,7 +270,7 @@ class Issuer:
             raise InvalidToken("token_type", "The token must be presented with DPoP.", rule="RFC 9449 §7.1")
         return await self._database.run(store.find_token, digest_of(presented.token), now=now)
 
-    async def _check_dpop(
+    async def _verify_dpop(
         self,
         headers: Sequence[str],
         *,
@@ -274,7 +280,7 @@ class Issuer:
         thumbprint: str | None,
     ) -> DpopProof:
         nonces = await self._epochs.dpop_nonces(now)
-        proof = dpop.verify(
+        return dpop.verify(
             dpop.single_header(headers),
             method="POST",
             url=self.url + path,
@@ -285,10 +291,6 @@ class Issuer:
             max_age=self.settings.dpop_proof_lifetime,
             leeway=self.settings.clock_skew,
         )
-        digest = proof_digest(proof.thumbprint, proof.jti)
-        if not await self._database.run(store.remember, digest, expires_at=proof.expires):
-            raise InvalidDpopProof("dpop_replayed", "The proof was used before.", rule="RFC 9449 §11.1")
-        return proof
 
     async def _open(
         self, message: CredentialRequestMessage, access_token: str, key: PublicKey, now: int

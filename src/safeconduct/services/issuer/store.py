@@ -16,6 +16,7 @@ from safeconduct.errors import Rejected
 from safeconduct.protocols.oauth.authorization_details import CredentialDetail, GrantedDetail
 from safeconduct.protocols.oauth.errors import (
     InvalidAuthorizationDetails,
+    InvalidDpopProof,
     InvalidGrant,
     InvalidRequest,
     InvalidToken,
@@ -73,12 +74,15 @@ class Offered(msgspec.Struct, frozen=True):
 class Redemption(msgspec.Struct, frozen=True, kw_only=True):
     """A code as it was presented, and the token it shall be traded for.
 
-    tx_digest: None if no transaction code was given. requested: empty for all that the grant offers.
-    new_identifier: makes one. uses: credentials that an identifier is good for.
+    tx_digest: None if no transaction code was given. proof_digest: of the DPoP proof.
+    requested: empty for all that the grant offers. new_identifier: makes one.
+    uses: credentials that an identifier is good for.
     """
 
     code_digest: bytes
     tx_digest: bytes | None
+    proof_digest: bytes
+    proof_expires_at: int
     requested: tuple[CredentialDetail, ...]
     token_digest: bytes
     thumbprint: str
@@ -175,12 +179,13 @@ def redeem_grant(
 
     A wrong transaction code costs an attempt, the last one locks the grant. A code that was traded before
     locks it too and revokes the token (RFC 6749 §4.1.2, RFC 9700 §2.1.1): one of the two senders is a thief.
-    Raises, and so keeps nothing: InvalidGrant "code_unknown"; InvalidRequest "tx_code_missing",
-    "tx_code_unexpected"; InvalidAuthorizationDetails "details_not_offered".
+    Raises, and so keeps nothing: InvalidGrant "code_unknown"; InvalidDpopProof "dpop_replayed";
+    InvalidRequest "tx_code_missing", "tx_code_unexpected"; InvalidAuthorizationDetails "details_not_offered".
     """
     grant = connection.execute(select(grants).where(grants.c.code_digest == redemption.code_digest)).first()
     if grant is None or grant.state in life.FINAL or grant.expires_at <= now:
         raise InvalidGrant("code_unknown", "The code is unknown, used or expired.", rule="OpenID4VCI §6.3")
+    remember_proof(connection, redemption.proof_digest, expires_at=redemption.proof_expires_at)
     if grant.state == "redeemed":
         _move(connection, grant, "replay")
         return InvalidGrant("code_used", "The code is unknown, used or expired.", rule="RFC 6749 §4.1.2")
@@ -207,9 +212,10 @@ def find_token(connection: Connection, token_digest: bytes, *, now: int) -> Toke
     return Token(row.grant_id, row.thumbprint)
 
 
-def remember(connection: Connection, digest: bytes, *, expires_at: int) -> bool:
-    """Returns whether the digest is new, and keeps it until `expires_at`."""
-    return insert_once(connection, seen, {"digest": digest, "expires_at": expires_at})
+def remember_proof(connection: Connection, digest: bytes, *, expires_at: int) -> None:
+    """Keeps the digest of a DPoP proof until `expires_at`. Raises InvalidDpopProof "dpop_replayed"."""
+    if not insert_once(connection, seen, {"digest": digest, "expires_at": expires_at}):
+        raise InvalidDpopProof("dpop_replayed", "The proof was used before.", rule="RFC 9449 §11.1")
 
 
 def find_dataset(
