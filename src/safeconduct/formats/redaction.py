@@ -84,8 +84,12 @@ class Codec(Protocol):
     def digest(self, encoded: bytes) -> Any:
         """Return the digest of a disclosure."""
 
+    @property
+    def digests_each(self) -> int:
+        """How many digests a disclosure has: more than one where a leniency admits other hash inputs."""
+
     def index(self, disclosures: Collection[Disclosure]) -> dict[Any, Disclosure]:
-        """Return the disclosures by digest; by more than one where a leniency admits other hash inputs."""
+        """Return the disclosures by each of their digests."""
 
     @property
     def digest_type(self) -> type[Any]:
@@ -277,8 +281,8 @@ class _Revealer:
         self.located: list[Located] = []
         shown = tuple(disclosures)
         self.by_digest = codec.index(shown)
-        self.aliased = len(self.by_digest) > len(shown)
-        if len({disclosure.encoded for disclosure in shown}) != len(shown):
+        self.aliased = codec.digests_each > 1
+        if len(self.by_digest) != len(shown) * codec.digests_each:
             raise Rejected("disclosure_duplicate", "A disclosure is there twice.")
 
     def value(self, value: Any, depth: int, path: Path) -> Any:
@@ -316,9 +320,10 @@ class _Revealer:
         if type(digests) is not list:
             raise Malformed("digest_malformed", "The redacted claim keys are not an array.")
         self.admit(digests, path)
-        check_key, fixed = self.codec.check_key, frozenset() if path else self.fixed
+        by_digest, leaves, marker, check_key = self.by_digest, self.leaves, self.marker, self.codec.check_key
+        fixed: frozenset[Any] = frozenset() if path else self.fixed
         for digest in digests:
-            disclosure = self.by_digest.pop(digest, None)
+            disclosure = by_digest.pop(digest, None)
             if disclosure is None:
                 self.withheld += 1
                 continue
@@ -332,9 +337,9 @@ class _Revealer:
                 )
             if key in fixed:
                 raise Rejected("claim_not_redactable", "This claim may not be redacted.", rule="SD-CWT-08 §4")
-            if key == self.marker and type(key) is type(self.marker):
+            if type(key) is type(marker) and key == marker:
                 raise Rejected("claim_reserved", "A disclosure reveals the marker of redacted claims.")
-            simple = type(value) in self.leaves and not self.locate
+            simple = type(value) in leaves and not self.locate
             result[key] = value if simple else self.inner(disclosure, depth + 1, path, key)
 
     def array(self, items: list[Any], depth: int, path: Path) -> list[Any]:
@@ -374,7 +379,8 @@ class _Revealer:
     def fits(self, disclosure: Disclosure, kind: Kind) -> bool:
         """Tell whether a disclosure that was found gives a claim; False for a decoy."""
         if self.aliased:  # it is found under another digest too, and answers one only
-            self.by_digest = {key: other for key, other in self.by_digest.items() if other is not disclosure}
+            for alias in [key for key, other in self.by_digest.items() if other is disclosure]:
+                del self.by_digest[alias]
         if disclosure.kind in (kind, "decoy"):
             return disclosure.kind == kind
         raise Rejected("disclosure_misplaced", "An entry's disclosure stands for an element, or the reverse.")

@@ -73,6 +73,11 @@ class CborCodec(msgspec.Struct, frozen=True):
         digest: bytes = self.hash_new(data).digest()
         return digest
 
+    @property
+    def digests_each(self) -> int:
+        """Two where raw digests are read besides wrapped ones."""
+        return 2 if self.raw_digests and not self.raw_only else 1
+
     def index(self, disclosures: Collection[Disclosure]) -> dict[Any, Disclosure]:
         """Return the disclosures by digest, by the raw one too where that leniency is accepted."""
         new, head = self.hash_new, cbor.byte_string_head

@@ -58,7 +58,7 @@ def open_token(message: Sign1, profile: Profile, accept: Collection[str]) -> Ope
         check_agreement(header_claims, payload, hidden=True)
         clear = {**header_claims, **payload}
     values.check_registered(clear)
-    missing = profile.required - clear.keys() - {SUB}
+    missing = [label for label in profile.required if label not in clear and label != SUB]
     if missing:
         raise Rejected(
             "claim_missing", f"The claim {CLAIM_NAMES[min(missing)]} is missing.", rule="SD-CWT-08 §4"
@@ -107,7 +107,7 @@ def reveal_token(token: OpenToken, more: Iterable[Disclosure] = (), *, locate: b
     if token.header_claims is not None:
         check_agreement(*revealed.trees, hidden=revealed.withheld > 0)
     claims = merged(revealed.trees, token.profile)
-    values.check_registered(claims)
+    values.check_registered({label: claims[label] for label in values.REDACTABLE if label in claims})
     # sub may be among what stays hidden; without any hidden claim it is simply not there.
     if SUB in token.profile.required and SUB not in claims and not revealed.withheld:
         raise Rejected("claim_missing", "The claim sub is missing.", rule="SD-CWT-08 §4")

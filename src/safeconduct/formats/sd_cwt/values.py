@@ -47,6 +47,10 @@ _TYPES: dict[int, tuple[type, ...]] = {
 }
 
 
+REDACTABLE = frozenset(_TYPES) - labels.NEVER_REDACTED
+"""The registered claims that a disclosure may reveal."""
+
+
 def check_safe_map(entries: Mapping[Any, Any], *, apart_from: Collection[Any] = ()) -> None:
     """Check that a header or key binding claim set holds only what may stand there.
 
