@@ -6,7 +6,9 @@ from safeconduct.cli.options import AsJson
 
 
 def demo(*, as_json: AsJson = False) -> None:
-    """Play the life of a credential over HTTP on this machine, attacks included, and show who saw what.
+    """Play the life of a credential, attacks included.
+
+    It runs over HTTP on this machine, and shows what each party saw.
 
     Exit status 0: every promise held.
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     pass
 
 app = typer.Typer(
-    help="Make, list and cancel credential offers, through the issuer's management API.", no_args_is_help=True
+    help="Make, list and cancel credential offers.\n\nThis goes through the issuer's management API.",
+    no_args_is_help=True,
 )
 
 IssuerUrl = Annotated[
@@ -43,7 +44,9 @@ def create(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an offer and print its URI, then the transaction code if there is one, on one line.
+    """Make an offer and print it.
+
+    The line has the offer's URI, then the transaction code if there is one.
 
     The bearer token is admin_token of the issuer's settings: SAFECONDUCT_ISSUER__ADMIN_TOKEN.
 
@@ -85,7 +88,9 @@ def list_offers(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """List offers, the newest first: id, state, configurations, when they were made and when they end.
+    """List offers, the newest first.
+
+    A line has id, state, configurations, when it was made and when it ends, with tabs between.
 
     \b
     Example:

@@ -34,7 +34,9 @@ Now = Annotated[
 ]
 Config = Annotated[
     str | None,
-    typer.Option("--config", metavar="FILE", help="Settings; safeconduct.toml here if there is one."),
+    typer.Option(
+        "--config", metavar="FILE", help="The settings; without it, safeconduct.toml here if there is one."
+    ),
 ]
 ProfileName = Annotated[
     str, typer.Option("--profile", metavar="NAME", help="The wire profile: ietf-08 or seed-2024.")

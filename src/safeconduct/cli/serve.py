@@ -77,7 +77,9 @@ def wallet_server(
     admin_port: AdminPort = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forward wallets' encrypted credential requests to the issuers in the settings.
+    """Forward wallets' encrypted requests to issuers.
+
+    It serves the issuers that its setting `issuers` lists, and no other.
 
     \b
     Example:
@@ -108,6 +110,9 @@ def verifier(
     as_json: AsJson = False,
 ) -> None:
     """Give out nonces and judge presentations.
+
+    The setting `trust` names the JSON file with the issuers and keys to believe, as --trust of
+    `safeconduct sd-cwt verify`. It must be there.
 
     \b
     Example:

@@ -18,7 +18,13 @@ Credential = Annotated[
     str,
     typer.Argument(metavar="ID", help="As `wallet list` shows it; a beginning that only one has will do."),
 ]
-Offer = Annotated[str, typer.Argument(metavar="OFFER|-", help="The URI of the offer; - for standard input.")]
+Offer = Annotated[
+    str,
+    typer.Argument(
+        metavar="OFFER|-",
+        help="The URI of the offer; - for standard input, where the transaction code may follow it.",
+    ),
+]
 Disclose = Annotated[
     list[str] | None,
     typer.Option("--disclose", metavar="PATH", help="A claim to show, with all inside it. May be repeated."),
@@ -43,7 +49,11 @@ def accept(
         typer.Option("--configuration", metavar="ID", help="Which credential, if the offer has several."),
     ] = None,
     allow_unencrypted: Annotated[
-        bool, typer.Option("--allow-unencrypted", help="Deal also with an issuer that offers no encryption.")
+        bool,
+        typer.Option(
+            "--allow-unencrypted",
+            help="Deal also with an issuer that offers no encryption; then never through a wallet server.",
+        ),
     ] = False,
     config: Config = None,
     as_json: AsJson = False,
@@ -78,7 +88,9 @@ def accept(
 
 @app.command("list")
 def list_credentials(config: Config = None, as_json: AsJson = False) -> None:
-    """List credentials, the newest first: id, issuer, type, and when they end.
+    """List credentials, the newest first.
+
+    A line has id, issuer, type, and when the credential ends, with tabs between.
 
     \b
     Example:
@@ -99,7 +111,9 @@ def list_credentials(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(credential: Credential, config: Config = None, as_json: AsJson = False) -> None:
-    """Show a credential as JSON: its claims, and which of them can be withheld.
+    """Show a credential as JSON.
+
+    withholdable has the paths of the claims that `wallet present` shows only if they are named.
 
     \b
     Example:
@@ -131,6 +145,8 @@ def present(
     as_json: AsJson = False,
 ) -> None:
     """Show a part of a credential to one verifier.
+
+    Nothing that may be withheld is shown unless it is named; `safeconduct wallet show` lists the paths.
 
     With --to, the verifier is asked for a nonce and judges; its view of the claims is printed. With
     --audience, the presentation is written out.

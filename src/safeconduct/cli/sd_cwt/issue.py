@@ -48,7 +48,7 @@ class ConfirmationKind(StrEnum):
 ClaimsFile = Annotated[
     str,
     typer.Argument(
-        metavar="[CLAIMS|-]", help="Claims in JSON, EDN or CBOR (tags 58 and 62); - for standard input."
+        metavar="CLAIMS|-", help="Claims in JSON, EDN or CBOR (tags 58 and 62); - for standard input."
     ),
 ]
 IssuerKey = Annotated[str, typer.Option("--issuer-key", metavar="FILE", help="The issuer's private key.")]

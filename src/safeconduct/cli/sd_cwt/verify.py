@@ -36,7 +36,8 @@ TrustFile = Annotated[
     typer.Option(
         "--trust",
         metavar="FILE",
-        help='Issuers and their keys: {"https://issuer.example": [JWK or {"pem": "..."}, ...]} or a JWK Set.',
+        help='Issuers and their keys in JSON: {"https://issuer.example": KEYS, ...}. KEYS is a JWK, a JWK '
+        'Set, or an array of JWKs, PEM texts and {"pem": "...", "kid": "..."}.',
     ),
 ]
 Audience = Annotated[
