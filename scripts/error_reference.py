@@ -29,10 +29,10 @@ Whatever a peer sends ends in a `SafeconductError` if it is not acceptable. Matc
 - **Unsupported**: legal, but not something that is accepted here.
 
 The other classes are kinds of these; [below](#classes) stands what the services answer to each. The verifier
-and the wallet server answer with a problem document (RFC 9457) that has `code`, `detail` and `rule`, the issuer
-with OAuth's `error` and `error_description`. Services may also answer `not_found`, `method_not_allowed`,
-`http_error`, `client_gone`, `storage_unavailable` and `unexpected_error`. The command line prints
-`code: reason`; with `--json`, wrong use has the code `wrong_use`.
+and the wallet server answer with a problem document (RFC 9457) that has `code`, `detail` and `rule`, the
+issuer with OAuth's `error` and `error_description`. Services may also answer `not_found`,
+`method_not_allowed`, `http_error`, `client_gone`, `storage_unavailable` and `unexpected_error`. The command
+line prints `code: reason`; with `--json`, wrong use has the code `wrong_use`.
 
 """
 
