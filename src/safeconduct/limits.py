@@ -54,3 +54,7 @@ FETCH_BYTES = 1024 * 1024
 
 CLAIM_PATH_CHARS = 4096
 """A claim path as a person writes it: sixteen levels of the longest keys."""
+
+STRANGERS_ROWS = 1_000_000
+"""Rows that those who have shown nothing may make a service keep at once: some 150 MB, and more than a
+service is asked for in the life of a row."""

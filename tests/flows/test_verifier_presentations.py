@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from tests.flows.small_wallet import ADMIN_TOKEN, ISSUER, NOW, Clock
 
+from safeconduct import limits
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import b64, json
 from safeconduct.formats import sd_cwt
 from safeconduct.formats.redaction import redact
 from safeconduct.net.fetch import Fetcher, HttpFetcher, Response
 from safeconduct.net.in_process import InProcess
-from safeconduct.services.verifier import open_verifier, requests
+from safeconduct.services.verifier import open_verifier, opening, requests
 from safeconduct.services.verifier.tables import metadata
 from safeconduct.settings import Secret, SettingsError, VerifierSettings
 from safeconduct.storage import Database
@@ -151,6 +152,43 @@ def test_a_nonce_must_be_there_and_ours(tmp_path: Path, nonce: bytes | None, cod
     async def main() -> None:
         async with desk(tmp_path) as verifier:
             _refused(await verifier.show(verifier.presentation(nonce)), code)
+
+    asyncio.run(main())
+
+
+def test_strangers_get_no_more_nonces_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STRANGERS_ROWS", 3)
+
+    async def main() -> None:
+        async with desk(tmp_path) as verifier:
+            for _ in range(3):
+                await verifier.nonce()
+            answer = await verifier.fetcher.request("POST", f"{VERIFIER_URL}/nonces", content=b"")
+            _refused(answer, "too_much_open", status=503)
+            assert answer.headers["retry-after"]
+            assert (await verifier.manage("POST", "/requests", {})).status == 201
+
+    asyncio.run(main())
+
+
+def test_there_is_room_again_when_nonces_have_been_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STRANGERS_ROWS", 1)
+    monkeypatch.setattr(opening, "SWEEP_SECONDS", 0.01)
+
+    async def main() -> None:
+        async with desk(tmp_path) as verifier:
+            await verifier.nonce()
+            verifier.clock.now += 600
+            for _ in range(3000):
+                await asyncio.sleep(0.01)
+                answer = await verifier.fetcher.request("POST", f"{VERIFIER_URL}/nonces")
+                if answer.status == 200:
+                    return
+            pytest.fail("The room of swept nonces was not given back.")
 
     asyncio.run(main())
 

@@ -12,9 +12,10 @@ import httpx2
 import pytest
 from tests.flows.small_wallet import ADMIN_TOKEN, ISSUER, Clock, SmallWallet, issuer_house
 
+from safeconduct import limits
 from safeconduct.net.fetch import Fetcher, HttpFetcher, Response
 from safeconduct.net.in_process import InProcess
-from safeconduct.services.wallet_server import open_wallet_server
+from safeconduct.services.wallet_server import open_wallet_server, store
 from safeconduct.services.wallet_server import service as wallet_server_service
 from safeconduct.services.wallet_server.tables import metadata
 from safeconduct.settings import Secret, WalletServerSettings
@@ -182,6 +183,36 @@ def test_nothing_of_a_request_stays_in_database_log_or_metrics(tmp_path: Path) -
     kept = b"".join(page.read_bytes() for page in tmp_path.glob("wallet-server.db*"))
     assert [secret for secret in secrets if secret in kept] == []
     assert ISSUER.encode() in kept
+
+
+def test_strangers_begin_no_more_sessions_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STRANGERS_ROWS", 3)
+
+    async def main() -> None:
+        async with in_front(tmp_path) as (server, _wallet, _house):
+            for _ in range(2):
+                await server.begin()
+            answer = await server.fetcher.request("POST", f"{SERVER}/sessions", content=b"")
+            assert (answer.status, answer.json()["code"]) == (503, "too_much_open")
+
+    asyncio.run(main())
+
+
+def test_only_the_newest_records_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "KEPT", 2)
+
+    async def main() -> None:
+        async with await Database.open(f"sqlite:///{tmp_path / 'w.db'}", branch=WALLET_SERVER) as database:
+            for time in range(5):
+                record = store.Record(issuer=ISSUER, time=time, bytes_in=0, bytes_out=0, status=200)
+                await database.run(store.add_record, record)
+            assert await database.run(store.sweep, now=0, keep_records_since=0) == 0
+            kept = await database.run(store.list_records)
+            assert [record.time for record in kept] == [4, 3]
+
+    asyncio.run(main())
 
 
 def test_records_and_sessions_are_deleted_after_their_lifetime(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def routes(verifier: Verifier) -> list[Route]:
 
     async def nonces(request: Request) -> Response:
         await read_body(request, max_bytes=0)
-        return responses.json(_challenge_json(await verifier.challenge(keep="verdict")))
+        return responses.json(_challenge_json(await verifier.challenge_stranger()))
 
     async def presentations(request: Request) -> Response:
         body = await read_body(request, max_bytes=limits.TOKEN_BYTES, content_types=media_types)

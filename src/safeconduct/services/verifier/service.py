@@ -27,6 +27,7 @@ from safeconduct.settings import VerifierSettings
 from safeconduct.storage import Database
 from safeconduct.storage.erasure import erase_traces
 from safeconduct.trust import Policy, Trust
+from safeconduct.web.quota import Quota
 
 _NONCE_BYTES = 16
 _ID_BYTES = 16
@@ -71,6 +72,12 @@ class Verifier:
         self._trust = trust
         self._clock = clock
         self._random = random
+        self._quota = Quota()
+
+    async def challenge_stranger(self) -> Challenge:
+        """Makes a nonce for whoever asks, while there is room. Raises TooMuchOpen."""
+        self._quota.take()
+        return await self.challenge(keep="verdict")
 
     async def challenge(self, *, keep: store.Keep) -> Challenge:
         """Makes a nonce that is good for one presentation."""
@@ -122,7 +129,7 @@ class Verifier:
     async def sweep(self) -> None:
         """Deletes requests a nonce lifetime after they expired."""
         oldest = self._clock() - self.settings.nonce_lifetime
-        await self._database.run(store.sweep, expired_before=oldest)
+        self._quota.recount(await self._database.run(store.sweep, expired_before=oldest))
         await erase_traces(self._database)
 
     def _verify(self, presentation: bytes, burnt: list[bytes]) -> VerifiedPresentation:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from safeconduct.errors import Rejected
 from safeconduct.services.verifier import requests as life
@@ -105,6 +105,7 @@ def delete_request(connection: Connection, request_id: str) -> None:
         raise RequestUnknown("request_unknown", "There is no such request.")
 
 
-def sweep(connection: Connection, *, expired_before: int) -> None:
-    """Deletes requests, and what came of them, that expired before that second."""
+def sweep(connection: Connection, *, expired_before: int) -> int:
+    """Deletes requests, and what came of them, that expired before that second; returns how many are left."""
     connection.execute(delete(requests).where(requests.c.expires_at <= expired_before))
+    return connection.execute(select(func.count()).select_from(requests)).scalar_one()

@@ -32,6 +32,7 @@ from safeconduct.storage import Database
 from safeconduct.storage.erasure import erase_traces
 from safeconduct.telemetry import Telemetry
 from safeconduct.telemetry.fields import bucket
+from safeconduct.web.quota import Quota
 
 ATTEMPTS = 3
 """How often a connection is tried. What has been sent is never sent again: a proof is good once."""
@@ -91,6 +92,7 @@ class WalletServer:
         self._fetcher = fetcher
         self._clock = clock
         self._random = random
+        self._quota = Quota()
         self._forwarded = Counter(
             "safeconduct_forwarded_total",
             "Requests forwarded to issuers.",
@@ -99,7 +101,8 @@ class WalletServer:
         )
 
     async def begin_session(self) -> Session:
-        """Gives a wallet a session of its own."""
+        """Gives a wallet a session of its own, while there is room. Raises TooMuchOpen."""
+        self._quota.take()
         token = b64.encode(self._random(_SESSION_BYTES))
         lifetime = self.settings.record_lifetime
         await self._database.run(store.add_session, _digest(token), expires_at=self._clock() + lifetime)
@@ -139,7 +142,7 @@ class WalletServer:
         """Deletes expired sessions and old records."""
         now = self._clock()
         since = now - self.settings.record_lifetime
-        await self._database.run(store.sweep, now=now, keep_records_since=since)
+        self._quota.recount(await self._database.run(store.sweep, now=now, keep_records_since=since))
         await erase_traces(self._database)
 
     async def _send(self, endpoint: str, credentials: Credentials, sealed: bytes) -> Response:

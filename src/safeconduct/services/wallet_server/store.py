@@ -1,13 +1,16 @@
 """What the wallet server remembers: each function is one transaction."""
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from safeconduct.errors import Rejected
 from safeconduct.services.wallet_server.tables import records, sessions
 
 LISTED = 100
 """Most records in one answer."""
+
+KEPT = 100_000
+"""Most records that are kept from one sweep to the next: whoever has a session can have one made."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +61,13 @@ def list_records(connection: Connection) -> list[Record]:
     return [Record(**row._mapping) for row in connection.execute(query)]
 
 
-def sweep(connection: Connection, *, now: int, keep_records_since: int) -> None:
-    """Deletes expired sessions and the records of before `keep_records_since`."""
+def sweep(connection: Connection, *, now: int, keep_records_since: int) -> int:
+    """Deletes expired sessions, and records of before `keep_records_since` or beyond the newest `KEPT`.
+
+    Returns how many sessions are left.
+    """
     connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
     connection.execute(delete(records).where(records.c.time < keep_records_since))
+    beyond = select(records.c.id).order_by(records.c.id.desc()).offset(KEPT).limit(1)
+    connection.execute(delete(records).where(records.c.id <= beyond.scalar_subquery()))
+    return connection.execute(select(func.count()).select_from(sessions)).scalar_one()
