@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-ROUNDS = 16
-ROUND_SECONDS = 0.12
+ROUNDS = 64
+ROUND_SECONDS = 0.03
 
 
 def compare(work: Callable[[], Any], floor: Callable[[], Any], *, rounds: int = ROUNDS) -> dict[str, Any]:

@@ -19,7 +19,7 @@ CLAIMS: dict[str, Any] = {
     "exp": NOW + 86_400,
     **{f"claim_{number}": redact(f"value number {number}") for number in range(10)},
 }
-HOLDERS = 64
+HOLDERS = 8
 
 issuer = Key.generate("ES256")
 holders = [Key.generate("ES256") for _ in range(HOLDERS)]

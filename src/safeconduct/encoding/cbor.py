@@ -88,8 +88,9 @@ def dumps(value: Any) -> bytes:
         size = len(text)
         return (_TEXT_HEADS[size] if size < 256 else _head(0x60, size)) + text
     if kind is int:
-        if 0 <= value < 24:
-            return bytes((value,))
+        if 0 <= value < 256:
+            head: bytes = _UNSIGNED[value]
+            return head
         return _head(0x00, value) if value >= 0 else _head(0x20, -1 - value)
     encode = _ENCODERS.get(kind)
     if encode is not None:
@@ -197,6 +198,10 @@ _ADDED = [_PER_ARGUMENT[byte >> 5] * (byte & 0x1F) - (byte >> 5 != 6) for byte i
 
 
 def _head(major: int, argument: int) -> bytes:
+    return _SHORT_HEADS[major][argument] if argument < 256 else _make_head(major, argument)
+
+
+def _make_head(major: int, argument: int) -> bytes:
     if argument < 24:
         return bytes((major | argument,))
     if argument < 1 << 8:
@@ -210,8 +215,10 @@ def _head(major: int, argument: int) -> bytes:
     raise ValueError("an integer of more than 64 bits has no CBOR head")
 
 
-_BYTES_HEADS = [_head(0x40, size) for size in range(256)]
-_TEXT_HEADS = [_head(0x60, size) for size in range(256)]
+_SHORT_HEADS = {
+    major: tuple(_make_head(major, argument) for argument in range(256)) for major in range(0x00, 0xE0, 0x20)
+}
+_UNSIGNED, _BYTES_HEADS, _TEXT_HEADS = (_SHORT_HEADS[major] for major in (0x00, 0x40, 0x60))
 
 
 def _encode_array(value: list[Any] | tuple[Any, ...]) -> bytes:

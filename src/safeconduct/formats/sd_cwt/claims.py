@@ -55,12 +55,9 @@ def with_labels(claims: Mapping[Any, Any]) -> dict[Any, Any]:
 
     Raises Malformed: claim_duplicate where both spellings are there.
     """
-    result: dict[Any, Any] = {}
-    for key, value in claims.items():
-        label = CLAIM_LABELS.get(key, key) if isinstance(key, str) else key
-        if label in result:
-            raise Malformed("claim_duplicate", "A claim is given twice, by its name and by its label.")
-        result[label] = value
+    result = {CLAIM_LABELS.get(key, key): value for key, value in claims.items()}
+    if len(result) != len(claims):
+        raise Malformed("claim_duplicate", "A claim is given twice, by its name and by its label.")
     return result
 
 

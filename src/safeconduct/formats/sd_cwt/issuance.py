@@ -104,6 +104,7 @@ def _complete(
     confirmation: Confirmation,
 ) -> dict[Any, Any]:
     result = with_labels(claims)
+    _check_marks(result)
     if holder is not None:
         if CNF in result:
             raise Rejected("claim_duplicate", "cnf is given both as a claim and as the holder's key.")
@@ -116,13 +117,7 @@ def _complete(
 
 
 def _check_issuable(claims: Mapping[Any, Any], header_claims: Mapping[Any, Any], profile: Profile) -> None:
-    for part in (claims, header_claims):
-        for label, value in part.items():
-            if label in NEVER_REDACTED and _is_marked(value):
-                name = CLAIM_NAMES[label]
-                raise Rejected(
-                    "claim_not_redactable", f"The claim {name} may not be redacted.", rule="SD-CWT-08 §4"
-                )
+    _check_marks(header_claims)
     together = {**header_claims, **claims}
     missing = profile.required - together.keys()
     if missing:
@@ -131,8 +126,18 @@ def _check_issuable(claims: Mapping[Any, Any], header_claims: Mapping[Any, Any],
     clear = {key: value for key, value in together.items() if type(value) is not Redacted}
     values.check_registered(clear)
     values.check_order(clear)
-    if any(type(key) is type(profile.marker) and key == profile.marker for key in together):
+    marker = profile.marker
+    if marker in together and any(type(key) is type(marker) and key == marker for key in together):
         raise Rejected("claim_reserved", "A claim has the key under which redacted claims stand.")
+
+
+def _check_marks(claims: Mapping[Any, Any]) -> None:
+    for label in claims.keys() & NEVER_REDACTED:
+        if _is_marked(claims[label]):
+            name = CLAIM_NAMES[label]
+            raise Rejected(
+                "claim_not_redactable", f"The claim {name} may not be redacted.", rule="SD-CWT-08 §4"
+            )
 
 
 def _is_marked(value: Any) -> bool:
