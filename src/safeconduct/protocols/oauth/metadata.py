@@ -50,7 +50,7 @@ def parse_server_metadata(
     allow_http_loopback: takes http URLs of the local machine.
 
     Raises Malformed; Rejected "issuer_mismatch" (the document is about another server, RFC 8414 §3.3),
-    "url_not_https".
+    "url_not_https", "url_points_inward".
     """
     server = wire.read_json(
         body, AuthorizationServer, what="Server metadata", max_bytes=limits.METADATA_BYTES
@@ -65,6 +65,7 @@ def parse_server_metadata(
     ):
         if url is not None:
             urls.check_url(url, what=what, allow_http_loopback=allow_http_loopback)
+            urls.check_not_inward(url, named_by=issuer)
     return server
 
 

@@ -51,6 +51,15 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def check_not_inward(url: str, *, named_by: str) -> None:
+    """Checks that a server elsewhere, `named_by`, does not send its peers to their own machine.
+
+    Raises Rejected "url_points_inward".
+    """
+    if is_loopback(url) and not is_loopback(named_by):
+        raise Rejected("url_points_inward", "A server elsewhere names a place on this machine.")
+
+
 def well_known(identifier: str, name: str) -> str:
     """Returns `identifier` with `/.well-known/name` between its host and its path.
 

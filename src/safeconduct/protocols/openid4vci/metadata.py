@@ -131,7 +131,7 @@ def parse_issuer_metadata(
     allow_http_loopback: takes http URLs of the local machine.
 
     Raises Malformed; Rejected "issuer_mismatch" (the document is about another issuer), "url_not_https",
-    "encryption_kid_missing", "encryption_kid_repeated", "encryption_alg_missing",
+    "url_points_inward", "encryption_kid_missing", "encryption_kid_repeated", "encryption_alg_missing",
     "response_encryption_unusable", and what `parse_configuration` raises.
     """
     members = wire.read_json(body, _Metadata, what="Issuer metadata", max_bytes=limits.METADATA_BYTES)
@@ -268,6 +268,7 @@ def _usable(jwks: Iterable[dict[str, Any]]) -> Iterable[AgreementPublicKey]:
 def _check_urls(metadata: IssuerMetadata, allow_http_loopback: bool) -> None:
     for server in (metadata.credential_issuer, *metadata.authorization_servers):
         urls.check_identifier(server, what="identifier", allow_http_loopback=allow_http_loopback)
+        urls.check_not_inward(server, named_by=metadata.credential_issuer)
     for what, url in (
         ("credential_endpoint", metadata.credential_endpoint),
         ("nonce_endpoint", metadata.nonce_endpoint),
@@ -276,6 +277,7 @@ def _check_urls(metadata: IssuerMetadata, allow_http_loopback: bool) -> None:
     ):
         if url is not None:
             urls.check_url(url, what=what, allow_http_loopback=allow_http_loopback)
+            urls.check_not_inward(url, named_by=metadata.credential_issuer)
 
 
 def _check_encryption(metadata: IssuerMetadata) -> None:
