@@ -48,7 +48,12 @@ async def accept(
             via, what="of the wallet server", allow_http_loopback=context.allow_http_loopback
         )
     invitation = await offers.read_offer(context, offer_uri, tx_code=tx_code)
-    issuer = await issuers.meet(context, invitation.issuer, unencrypted=unencrypted)
+    issuer = await issuers.meet(
+        context,
+        invitation.issuer,
+        server=invitation.grant.authorization_server,
+        unencrypted=unencrypted,
+    )
     chosen = issuers.choose_configuration(issuer.metadata, invitation.configurations, configuration)
     line = IssuerLine(context, issuer)
     grant = await line.obtain_token(invitation, chosen.id)

@@ -43,17 +43,18 @@ class Issuer(msgspec.Struct, frozen=True):
         return Trust.of({self.identifier: self.keys})
 
 
-async def meet(context: Context, identifier: str, *, unencrypted: Unencrypted) -> Issuer:
+async def meet(context: Context, identifier: str, *, server: str | None, unencrypted: Unencrypted) -> Issuer:
     """Fetch what the issuer says about itself, and hold it to what it demanded before.
 
     1. The issuer's metadata must be about this identifier.
     2. It must not demand less encryption than it once did.
     3. It must offer encryption both ways, unless the user allows none.
-    4. Its authorization server must take pre-authorized codes, and DPoP proofs.
+    4. Its authorization server must take pre-authorized codes, and DPoP proofs. It is the one that the offer
+       names in `server`, if the issuer names it too.
     5. Its signing keys must be about this identifier, too.
 
-    Raises Rejected: encryption_not_offered, encryption_downgraded, issuer_mismatch, issuer_keys_missing, and
-    what fetching and reading raise; Unsupported: dpop_unsupported.
+    Raises Rejected: encryption_not_offered, encryption_downgraded, issuer_mismatch, issuer_keys_missing,
+    authorization_server_unknown, and what fetching and reading raise; Unsupported: dpop_unsupported.
     """
     metadata = await _issuer_metadata(context, identifier)
     await context.database.run(
@@ -65,7 +66,7 @@ async def meet(context: Context, identifier: str, *, unencrypted: Unencrypted) -
             "The issuer offers no encryption, so servers in between could read the credential. "
             "Accept the offer only if that is allowed in so many words.",
         )
-    token_endpoint = await _token_endpoint(context, metadata)
+    token_endpoint = await _token_endpoint(context, metadata, server)
     return Issuer(metadata, token_endpoint, await _signing_keys(context, identifier))
 
 
@@ -95,10 +96,8 @@ async def _issuer_metadata(context: Context, identifier: str) -> IssuerMetadata:
     )
 
 
-async def _token_endpoint(context: Context, metadata: IssuerMetadata) -> str:
-    issuer = (
-        metadata.authorization_servers[0] if metadata.authorization_servers else metadata.credential_issuer
-    )
+async def _token_endpoint(context: Context, metadata: IssuerMetadata, named: str | None) -> str:
+    issuer = issuer_metadata.authorization_servers(metadata, hint=named)[0]
     body = await _document(context, server_metadata.server_metadata_url(issuer))
     server = server_metadata.parse_server_metadata(
         body, issuer=issuer, allow_http_loopback=context.allow_http_loopback

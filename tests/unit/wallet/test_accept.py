@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from safeconduct.envelope import jwe
 from safeconduct.errors import SafeconductError
 from safeconduct.net.fetch import Response, Unreachable
 from safeconduct.protocols.openid4vci import offer
+from safeconduct.protocols.openid4vci.metadata import issuer_metadata_json
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import WALLET
 from safeconduct.wallet import store
@@ -231,6 +233,43 @@ def test_metadata_and_keys_about_another_issuer_are_refused(bench: Any) -> None:
         },
     )
     assert refused(bench) == "issuer_mismatch"
+
+
+def test_the_code_goes_to_the_server_that_the_offer_names_and_to_no_other(bench: Any) -> None:
+    first, named = "https://first.example", "https://named.example"
+    metadata = msgspec.structs.replace(bench.world.metadata, authorization_servers=(first, named))
+    bench.world.handlers[METADATA] = answering(200, issuer_metadata_json(metadata))
+
+    def accepted(server: str) -> str:
+        grant = offer.PreAuthorizedGrant(code="code-1", authorization_server=server)
+        uri = offer.uri_by_value(msgspec.structs.replace(bench.world.offer, pre_authorized=grant))
+        with pytest.raises(SafeconductError) as error:
+            bench.run(lambda wallet: wallet.accept(uri))
+        return error.value.code
+
+    bench.world.handlers["GET named.example/.well-known/oauth-authorization-server"] = answering(404, {})
+    assert accepted(named) == "issuer_metadata_missing"
+    assert bench.world.sent[-1].url.startswith(named)
+    assert accepted("https://foreign.example") == "authorization_server_unknown"
+    assert not any("foreign.example" in sent.url or first in sent.url for sent in bench.world.sent)
+
+
+@pytest.mark.parametrize("inside", ["https://127.0.0.1:6379/x", "https://localhost/x", "https://[::1]/x"])
+def test_an_issuer_elsewhere_cannot_send_the_wallet_to_this_machine(bench: Any, inside: str) -> None:
+    metadata = msgspec.structs.replace(bench.world.metadata, nonce_endpoint=inside)
+    bench.world.handlers[METADATA] = answering(200, issuer_metadata_json(metadata))
+    assert refused(bench) == "url_points_inward"
+    del bench.world.handlers[METADATA]
+    server = {
+        "issuer": "https://issuer.example/tenant",
+        "token_endpoint": inside,
+        "grant_types_supported": ["urn:ietf:params:oauth:grant-type:pre-authorized_code"],
+        "dpop_signing_alg_values_supported": ["ES256"],
+    }
+    bench.world.handlers["GET issuer.example/.well-known/oauth-authorization-server/tenant"] = answering(
+        200, server
+    )
+    assert refused(bench) == "url_points_inward"
 
 
 def test_an_issuer_without_a_usable_key_is_refused(bench: Any) -> None:
