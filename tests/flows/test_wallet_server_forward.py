@@ -19,7 +19,7 @@ from safeconduct.services.wallet_server import open_wallet_server, store
 from safeconduct.services.wallet_server import service as wallet_server_service
 from safeconduct.services.wallet_server.tables import metadata
 from safeconduct.settings import Secret, WalletServerSettings
-from safeconduct.storage import Database
+from safeconduct.storage import Database, StorageUnavailable
 from safeconduct.storage.migrations import WALLET_SERVER, differences
 from safeconduct.telemetry import Telemetry
 
@@ -334,6 +334,22 @@ def test_a_refused_connection_is_tried_again_within_bounds(
             assert (answer.status, answer.json()["code"]) == (502, "issuer_unreachable")
             assert len(server.upstream.failures) == 2
             assert [record["status"] for record in await server.records()] == [502, 200]
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_passed_back_even_if_no_record_of_it_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_arguments: Any) -> None:
+        raise StorageUnavailable("The database is busy.")
+
+    async def main() -> None:
+        async with in_front(tmp_path) as (server, wallet, _house):
+            monkeypatch.setattr(store, "add_record", busy)
+            answer = await server.forward(await wallet.sealed(), **wallet.credential_headers())
+            assert len(wallet.open(answer)) == 1
+            assert "record_lost" in server.log.getvalue()
 
     asyncio.run(main())
 

@@ -28,7 +28,7 @@ from safeconduct.services.wallet_server import store
 from safeconduct.services.wallet_server.envelope import SEALED, Credentials
 from safeconduct.services.wallet_server.issuers import Issuers, IssuerUnusable
 from safeconduct.settings import WalletServerSettings
-from safeconduct.storage import Database
+from safeconduct.storage import Database, StorageUnavailable
 from safeconduct.storage.erasure import erase_traces
 from safeconduct.telemetry import Telemetry
 from safeconduct.telemetry.fields import bucket
@@ -93,6 +93,7 @@ class WalletServer:
         self._clock = clock
         self._random = random
         self._quota = Quota()
+        self._log = telemetry.log
         self._forwarded = Counter(
             "safeconduct_forwarded_total",
             "Requests forwarded to issuers.",
@@ -175,7 +176,11 @@ class WalletServer:
             bytes_out=bucket(received),
             status=status,
         )
-        await self._database.run(store.add_record, record)
+        try:
+            await self._database.run(store.add_record, record)
+        except StorageUnavailable as error:
+            # The answer may hold a credential that the issuer gives once.
+            self._log.failure(error, event="record_lost")
 
 
 def _never_connected(error: Unreachable) -> bool:
