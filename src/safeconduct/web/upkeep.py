@@ -16,8 +16,8 @@ async def repeatedly(
 ) -> AsyncIterator[None]:
     """Do the work once on entering, then every so many seconds until left.
 
-    A database out of reach is logged and waited for. Any other error ends the repetition and is raised
-    on leaving; on entering, every error is raised.
+    A database out of reach is logged and waited for. Any other error is logged, ends the repetition and is
+    raised on leaving; on entering, every error is raised.
     """
     await work()
     task = asyncio.create_task(_repeat(work, seconds, telemetry))
@@ -44,3 +44,6 @@ async def _repeat(work: Callable[[], Awaitable[None]], seconds: float, telemetry
             await work()
         except StorageUnavailable as error:
             telemetry.log.failure(error, event="upkeep_failed")
+        except Exception as error:  # raised on leaving, which may be in a month
+            telemetry.log.failure(error, event="upkeep_ended")
+            raise

@@ -54,7 +54,9 @@ def test_a_database_out_of_reach_is_logged_and_waited_for() -> None:
     assert "upkeep_failed" in asyncio.run(main())
 
 
-def test_any_other_error_is_raised_on_leaving() -> None:
+def test_any_other_error_is_logged_at_once_and_raised_on_leaving() -> None:
+    log = io.StringIO()
+
     async def main() -> None:
         failed = asyncio.Event()
         times = 0
@@ -66,9 +68,10 @@ def test_any_other_error_is_raised_on_leaving() -> None:
                 failed.set()
                 raise ZeroDivisionError
 
-        async with repeatedly(work, seconds=0, telemetry=Telemetry.silent("test")):
+        async with repeatedly(work, seconds=0, telemetry=Telemetry.open("test", stream=log)):
             await asyncio.wait_for(failed.wait(), 30)
             await asyncio.sleep(0)
+            assert "upkeep_ended" in log.getvalue()
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(main())
