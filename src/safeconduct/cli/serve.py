@@ -144,10 +144,13 @@ def _serve(
 ) -> None:
     from safeconduct.cli import operating, output
     from safeconduct.telemetry import Telemetry
+    from safeconduct.telemetry.logs import divert_libraries
     from safeconduct.web.serve import until_signalled
 
     settings = _settings(section, config, overrides)
     telemetry = Telemetry.open(section.replace("_", "-"), level=settings.telemetry.log_level)
+    if not check:
+        divert_libraries(telemetry.log)
     if getattr(settings, section).admin_token is None:
         output.note(f"management is off: set SAFECONDUCT_{section.upper()}__ADMIN_TOKEN to turn it on")
 

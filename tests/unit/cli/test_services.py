@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.conftest import Run
 
+from safeconduct.telemetry import Log
+
 TOKEN = "a-management-token-of-length"
 SAFECONDUCT = (sys.executable, "-c", "from safeconduct.cli.main import run; run()")
 
@@ -27,6 +29,14 @@ def serving(name: str, place: Path, *arguments: str) -> Iterator[dict[str, str]]
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
+
+
+@pytest.fixture(autouse=True)
+def diverted(monkeypatch: pytest.MonkeyPatch) -> list[Log]:
+    """The logs that libraries were diverted to in this process, whose logging stays as it is."""
+    logs: list[Log] = []
+    monkeypatch.setattr("safeconduct.telemetry.logs.divert_libraries", logs.append)
+    return logs
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +122,15 @@ def test_check_says_what_is_wrong_without_starting(tmp_path: Path, run: Run) -> 
     refused = run("serve", "issuer", "--check", "--config", "bad.toml")
     assert refused.exit_code == 2
     assert refused.stderr.count("bad.toml") == 2
+
+
+def test_a_service_lets_libraries_speak_through_its_log_only(
+    tmp_path: Path, run: Run, diverted: list[Log]
+) -> None:
+    with serving("issuer", tmp_path) as issuer:
+        port = issuer["issuer"].rpartition(":")[2]
+        assert run("serve", "issuer", "--port", port, "--admin-port", "0").exit_code == 2
+    assert len(diverted) == 1
 
 
 def test_an_address_in_use_is_wrong_use(tmp_path: Path, run: Run) -> None:
