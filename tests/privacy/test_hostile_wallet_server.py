@@ -170,7 +170,7 @@ def test_if_metadata_came_from_it_a_swapped_issuer_key_would_succeed(stage: Any)
 
 
 def test_without_a_memory_of_proofs_a_replay_meets_the_spent_identifier(stage: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(issuer_store, "remember", lambda *_, **__: True)
+    monkeypatch.setattr(issuer_store, "remember_proof", lambda *_, **__: None)
     fought = attack(stage, "replayed request")
     assert fought.issuer_codes == ("identifier_used_up",)
     assert fought.attempt.obtained == 0
@@ -180,7 +180,7 @@ def test_without_a_memory_of_proofs_a_replay_meets_the_spent_identifier(stage: A
 def test_without_either_a_replay_meets_the_burnt_nonce_and_then_is_answered(
     stage: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(issuer_store, "remember", lambda *_, **__: True)
+    monkeypatch.setattr(issuer_store, "remember_proof", lambda *_, **__: None)
     stage.credentials_per_identifier = 2
     fought = attack(stage, "replayed request")
     assert fought.issuer_codes == ("proof_nonce_used",)
