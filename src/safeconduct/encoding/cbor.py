@@ -222,7 +222,14 @@ _UNSIGNED, _BYTES_HEADS, _TEXT_HEADS = (_SHORT_HEADS[major] for major in (0x00, 
 
 
 def _encode_array(value: list[Any] | tuple[Any, ...]) -> bytes:
-    return _head(0x80, len(value)) + b"".join([dumps(item) for item in value])
+    if {*map(type, value)} == _ONLY_BYTES and max(map(len, value)) < 256:
+        parts = [_BYTES_HEADS[len(item)] + item for item in value]  # digests and disclosures
+    else:
+        parts = [dumps(item) for item in value]
+    return _head(0x80, len(value)) + b"".join(parts)
+
+
+_ONLY_BYTES = {bytes}
 
 
 def _encode_map(value: Mapping[Any, Any]) -> bytes:

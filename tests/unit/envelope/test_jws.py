@@ -268,7 +268,7 @@ HEADER, PAYLOAD, SIGNATURE = GOOD.split(".")
         f"{HEADER}\n.{PAYLOAD}.{SIGNATURE}",
         f"{HEADER}.{PAYLOAD}.{SIGNATURE[:-1]}é",
         f"\ufeff{GOOD}",
-        GOOD.replace(".", "\u2024"),
+        pytest.param(GOOD.replace(".", "\u2024"), id="other dots"),
         '{"payload":"","signatures":[]}',
     ],
 )
