@@ -26,7 +26,10 @@ _LATEST = 2**53
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What is asked for, of whom, and by which right. dpop_key: signs the request inside its encryption."""
+    """What is asked for, of whom, and by which right.
+
+    dpop_key: signs the request inside its encryption where the issuer understands that.
+    """
 
     issuer: Issuer
     configuration: CredentialConfiguration
@@ -68,14 +71,18 @@ def prepare(context: Context, wish: Wish, *, c_nonce: str | None) -> PreparedReq
     body = encryption.seal_request(
         _payload(wish, key_proof, response_key),
         to=encryption.choose_request_key(offered.request_encryption),
-        signature=RequestSignature(
-            key=wish.dpop_key,
-            audience=issuer.identifier,
-            access_token=wish.grant.access_token.token,
-            now=context.clock(),
-        ),
+        signature=_signature(context, wish) if offered.request_encryption.signed else None,
     )
     return PreparedRequest(body, ENCRYPTED, holder_key, response_key)
+
+
+def _signature(context: Context, wish: Wish) -> RequestSignature:
+    return RequestSignature(
+        key=wish.dpop_key,
+        audience=wish.issuer.identifier,
+        access_token=wish.grant.access_token.token,
+        now=context.clock(),
+    )
 
 
 def read_answer(context: Context, wish: Wish, prepared: PreparedRequest, response: Response) -> Credential:

@@ -63,6 +63,7 @@ class World:
         self.encrypts: bool = True
         self.encrypts_responses: bool = True
         self.requires: bool = True
+        self.understands_signatures: bool = True
         self.tx_code: offer.TxCode | None = None
         self.expected_tx_code: str | None = None
         self.challenge_first = True
@@ -107,7 +108,10 @@ class World:
     def metadata(self) -> issuers.IssuerMetadata:
         """What the issuer says about itself."""
         request = issuers.RequestEncryption(
-            keys=(self.encryption_key.public,), enc_values=self.enc_values, required=self.requires
+            keys=(self.encryption_key.public,),
+            enc_values=self.enc_values,
+            required=self.requires,
+            signed=self.understands_signatures,
         )
         response = issuers.ResponseEncryption(
             alg_values=("ECDH-ES",), enc_values=self.enc_values, required=self.requires

@@ -106,6 +106,13 @@ def test_the_request_is_encrypted_signed_by_the_dpop_key_and_names_the_identifie
     assert received.request.response is not None
 
 
+def test_an_issuer_that_does_not_announce_signed_requests_gets_plain_json_in_the_envelope(bench: Any) -> None:
+    bench.world.understands_signatures = False
+    accept(bench, **VIA)
+    [received] = bench.world.requests_seen
+    assert (received.encrypted, received.signed) == (True, False)
+
+
 def test_the_holder_key_is_fresh_and_is_not_the_dpop_key(bench: Any) -> None:
     first = credential_of(bench, accept(bench))
     bench.world.spent = False

@@ -34,13 +34,15 @@ class RequestEncryption(msgspec.Struct, frozen=True, kw_only=True):
 
     keys: its public keys, each with a unique `kid` and its `alg`; read from a peer, only the usable ones.
     enc_values: content encryptions it takes. zip_values: compressions it takes. required: whether it refuses
-    plain requests.
+    plain requests. signed: whether it understands a request that is signed inside its encryption; that is no
+    part of OpenID4VCI, and stands in a member that other wallets ignore.
     """
 
     keys: tuple[AgreementPublicKey, ...]
     enc_values: tuple[str, ...]
     zip_values: tuple[str, ...] = ()
     required: bool
+    signed: bool = False
 
 
 class ResponseEncryption(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +171,7 @@ class _RequestEncryption(msgspec.Struct, frozen=True, omit_defaults=True):
     enc_values_supported: Annotated[tuple[_Text, ...], _Some]
     encryption_required: bool
     zip_values_supported: Annotated[tuple[_Text, ...], _Some] | None = None
+    safeconduct_signed_requests: bool = False
 
 
 class _ResponseEncryption(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -207,6 +210,7 @@ def _request_encryption(block: _RequestEncryption | None) -> RequestEncryption |
         enc_values=block.enc_values_supported,
         zip_values=block.zip_values_supported or (),
         required=block.encryption_required,
+        signed=block.safeconduct_signed_requests,
     )
 
 
@@ -231,6 +235,7 @@ def _request_encryption_wire(encryption: RequestEncryption | None) -> _RequestEn
         enc_values_supported=encryption.enc_values,
         encryption_required=encryption.required,
         zip_values_supported=encryption.zip_values or None,
+        safeconduct_signed_requests=encryption.signed,
     )
 
 

@@ -309,7 +309,9 @@ class Issuer:
         ring = await self._epochs.ring(now)
         required = self.settings.require_encryption
         return IssuerEncryption(
-            request=RequestEncryption(keys=ring.published(), enc_values=ENC_VALUES, required=required),
+            request=RequestEncryption(
+                keys=ring.published(), enc_values=ENC_VALUES, required=required, signed=True
+            ),
             response=ResponseEncryption(
                 alg_values=RESPONSE_ALGORITHMS, enc_values=ENC_VALUES, required=required
             ),

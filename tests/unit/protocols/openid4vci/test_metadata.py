@@ -24,7 +24,7 @@ METADATA = metadata.IssuerMetadata(
     authorization_servers=("https://server.example",),
     nonce_endpoint="https://issuer.example/nonce",
     request_encryption=metadata.RequestEncryption(
-        keys=(P256.public, X25519.public), enc_values=("A128GCM", "A256GCM"), required=True
+        signed=True, keys=(P256.public, X25519.public), enc_values=("A128GCM", "A256GCM"), required=True
     ),
     response_encryption=metadata.ResponseEncryption(
         alg_values=("ECDH-ES",), enc_values=("A256GCM",), required=True
