@@ -336,6 +336,12 @@ def test_the_early_profile_is_read_where_it_is_switched_on(tmp_path: Path) -> No
             answer = await verifier.show(presentation, media_type="application/sd+cwt")
             assert answer.status == 200, answer.body
             assert answer.json()["claims"]["given_name"] == NAME
+            # Its key binding covers the disclosures alone, so one without any would fit another credential.
+            nothing = verifier.presentation(
+                await verifier.nonce(), token=token, profile=sd_cwt.SEED_2024, disclose=[]
+            )
+            refused = await verifier.show(nothing, media_type="application/sd+cwt")
+            assert (refused.status, refused.json()["code"]) == (400, "disclosure_required")
 
     asyncio.run(main())
 

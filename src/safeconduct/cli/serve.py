@@ -145,7 +145,7 @@ def _serve(
     from safeconduct.cli import operating, output
     from safeconduct.telemetry import Telemetry
     from safeconduct.telemetry.logs import divert_libraries
-    from safeconduct.web.serve import until_signalled
+    from safeconduct.web.serve import check_tls, until_signalled
 
     settings = _settings(section, config, overrides)
     telemetry = Telemetry.open(section.replace("_", "-"), level=settings.telemetry.log_level)
@@ -153,6 +153,9 @@ def _serve(
         divert_libraries(telemetry.log)
     if getattr(settings, section).admin_token is None:
         output.note(f"management is off: set SAFECONDUCT_{section.upper()}__ADMIN_TOKEN to turn it on")
+
+    if section == "wallet_server" and not settings.wallet_server.issuers:
+        output.note("no issuer is listed, so nothing is forwarded: set SAFECONDUCT_WALLET_SERVER__ISSUERS")
 
     def announce(line: str) -> None:
         name, _, url = line.partition(": ")
@@ -163,7 +166,9 @@ def _serve(
 
     async def work() -> None:
         async with opening(settings, telemetry) as listeners:
-            if not check:
+            if check:
+                check_tls(listeners)
+            else:
                 await until_signalled(listeners, announce=announce)
 
     operating.carry_out(work())

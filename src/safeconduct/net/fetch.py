@@ -128,7 +128,10 @@ class HttpFetcher:
         except (TimeoutError, httpx2.TimeoutException, httpcore2.TimeoutException):
             raise TooSlow("fetch_timeout", "The server did not answer in time.") from None
         except _WIRE_FAULTS as error:
-            raise Unreachable("fetch_failed", "The server could not be reached or broke HTTP.") from error
+            raise Unreachable(
+                "fetch_failed",
+                "The server could not be reached or broke HTTP; look at its address and certificate.",
+            ) from error
         if 200 <= response.status < 300 and content_types and response.content_type not in content_types:
             raise Rejected(
                 "fetch_content_type", "The server answered with another media type than asked for."

@@ -44,7 +44,13 @@ class Database:
         url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` (in memory),
         `postgresql+psycopg://user@host/name`. Raises StorageUnavailable, MigrationError.
         """
-        database = cls(open_backend(url))
+        try:
+            backend = open_backend(url)
+        except ModuleNotFoundError:
+            raise StorageUnavailable(
+                "its driver is not installed; for PostgreSQL install the extra: safeconduct[postgres]"
+            ) from None
+        database = cls(backend)
         try:
             await database._in_thread(upgrade_engine, database._backend.engine, branch)
         except BaseException:

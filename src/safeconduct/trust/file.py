@@ -21,6 +21,11 @@ def read_trust(data: bytes) -> Trust:
     members = json.loads_object(data)
     if not members:
         raise Malformed("trust_file_malformed", "The trust file names no issuer.")
+    if isinstance(members.get("keys"), list):
+        raise Malformed(
+            "trust_file_malformed",
+            'The trust file is a bare JWK Set; say whose it is: {"https://issuer.example": {"keys": []}}.',
+        )
     return Trust.of(
         {
             issuer: _keys(listed, f"Issuer {place}")

@@ -80,7 +80,7 @@ async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: s
     try:
         return await _forwarded(context, line, wish, prepared, via)
     except SafeconductError as error:
-        context.report(Notice(error.code, error.reason))
+        context.report(Notice(error.code, f"Through the wallet server: {error.reason}"))
     try:
         return await _directly(context, line, wish)
     except Rejected as error:

@@ -7,6 +7,7 @@ get a moment to finish, and what still runs then is cancelled, so that nobody ca
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -78,6 +79,14 @@ async def until_signalled(
             raise RuntimeError("A listener stopped by itself.")
 
 
+def check_tls(listeners: Sequence[Listener]) -> None:
+    """Look whether the TLS files are there and fit together. Raises OSError, which names a missing file."""
+    for tls in {listener.tls for listener in listeners if listener.tls is not None}:
+        for path in (tls.certificate, tls.key):
+            path.open("rb").close()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A port that is free now, for those who must know it before they listen."""
     with _bound(host, 0, shared=False) as found:
@@ -85,6 +94,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 async def _start_all(listeners: Sequence[Listener], stack: AsyncExitStack, grace: float) -> list["_Running"]:
+    check_tls(listeners)
     servers = []
     for listener in listeners:
         server = _Running(listener)

@@ -124,6 +124,25 @@ def test_check_says_what_is_wrong_without_starting(tmp_path: Path, run: Run) -> 
     assert refused.stderr.count("bad.toml") == 2
 
 
+def test_check_names_a_tls_file_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFECONDUCT_ISSUER__TLS_CERTIFICATE", "nowhere.pem")
+    monkeypatch.setenv("SAFECONDUCT_ISSUER__TLS_KEY", "nowhere.key")
+    refused = run("serve", "issuer", "--check")
+    assert (refused.exit_code, "nowhere.pem" in refused.stderr) == (2, True)
+
+
+def test_check_says_which_extra_a_database_wants(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.setenv("SAFECONDUCT_ISSUER__DATABASE", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    refused = run("serve", "issuer", "--check")
+    assert (refused.exit_code, "safeconduct[postgres]" in refused.stderr) == (2, True)
+
+
+def test_a_wallet_server_without_issuers_says_that_it_forwards_nothing(run: Run) -> None:
+    checked = run("serve", "wallet-server", "--check")
+    assert (checked.exit_code, "SAFECONDUCT_WALLET_SERVER__ISSUERS" in checked.stderr) == (0, True)
+
+
 def test_a_service_lets_libraries_speak_through_its_log_only(
     tmp_path: Path, run: Run, diverted: list[Log]
 ) -> None:

@@ -59,3 +59,10 @@ def test_a_private_key_is_not_trusted_and_its_place_is_named() -> None:
     with pytest.raises(Malformed, match="Issuer 1, key 2") as error:
         read_trust(json.dumps({ISSUER: listed}).encode())
     assert error.value.code == "trust_file_malformed"
+
+
+def test_a_bare_jwk_set_does_not_say_whose_keys_it_holds() -> None:
+    with pytest.raises(Malformed) as error:
+        read_trust(json.dumps({"keys": [FIRST.public.to_jwk()]}).encode())
+    assert error.value.code == "trust_file_malformed"
+    assert "bare JWK Set" in error.value.reason

@@ -146,7 +146,10 @@ def _by_paths(held: Held, disclose: Iterable[str]) -> Choice:
     for path in wanted:
         redactable = any(item.path[: len(path)] == path for item in held.located)
         if not redactable and not any(_exists(path, tree) for tree in held.trees):
-            raise Rejected("claim_not_found", "A claim path leads to no claim; inspect shows the paths.")
+            raise Rejected(
+                "claim_not_found",
+                "A claim path leads to no claim of the credential; look at its paths first.",
+            )
     return lambda path, _value: any(path[: len(prefix)] == prefix for prefix in wanted)
 
 

@@ -149,6 +149,8 @@ class Verifier:
             nonce=burns,
             leeway=self.settings.clock_skew,
             profiles=self.settings.profiles,
+            # The early draft's key binding covers the disclosures alone: without one it fits any credential.
+            require_disclosure=sd_cwt.SEED_2024.name in self.settings.profiles,
         )
         return sd_cwt.verify(presentation, trust=self._trust, policy=policy, now=now)
 
