@@ -123,7 +123,7 @@ def random_salts(random: Random = secrets.token_bytes, size: int = 16) -> Salts:
     def salt(_kind: Kind, _key: Any, _value: Any) -> bytes:
         if not pool:  # one draw for many: the operating system is asked once
             drawn = random(size * _DRAWN)
-            pool.extend(drawn[start : start + size] for start in range(0, size * _DRAWN, size))
+            pool[:] = [drawn[start : start + size] for start in range(0, size * _DRAWN, size)]
         return pool.pop()
 
     return salt

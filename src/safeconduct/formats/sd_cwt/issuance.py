@@ -123,7 +123,8 @@ def _check_issuable(claims: Mapping[Any, Any], header_claims: Mapping[Any, Any],
     if missing:
         name = CLAIM_NAMES[min(missing)]
         raise Rejected("claim_missing", f"The claim {name} is missing.", rule="SD-CWT-08 §4")
-    clear = {key: value for key, value in together.items() if type(value) is not Redacted}
+    registered = together.keys() & CLAIM_NAMES.keys()
+    clear = {label: together[label] for label in registered if type(together[label]) is not Redacted}
     values.check_registered(clear)
     values.check_order(clear)
     marker = profile.marker
