@@ -7,6 +7,7 @@ A JWK is read for one purpose, and refused if its `use` or `key_ops` speak of an
 
 from typing import Any, Final, Literal
 
+from safeconduct import limits
 from safeconduct.crypto import algorithms
 from safeconduct.crypto.algorithms import Algorithm
 from safeconduct.crypto.kinds import KINDS, KeyKind, KeyMaterial, malformed, unsupported
@@ -24,7 +25,6 @@ _OPERATIONS: Final = {
     "verify": frozenset(("verify",)),
     "agree": frozenset(("deriveKey", "deriveBits")),
 }
-_LONGEST_MEMBER: Final = 4096
 _RULE: Final = "RFC 7518 §6"
 
 
@@ -153,7 +153,7 @@ def _bytes(members: dict[str, Any], name: str) -> bytes:
     if text is None:
         raise malformed("The JWK lacks a part of the key.", rule=_RULE)
     try:
-        return b64.decode(text, max_bytes=_LONGEST_MEMBER)
+        return b64.decode(text, max_bytes=limits.JWK_MEMBER_BYTES)
     except Malformed:
         raise malformed("A part of the JWK is not base64url.", rule=_RULE) from None
 

@@ -8,12 +8,10 @@ from typing import Final
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from safeconduct import limits
 from safeconduct.crypto import pkcs8
 from safeconduct.crypto.kinds import Handle, kind_of, malformed, raw_public, unsupported
 from safeconduct.errors import Rejected
-
-MAX_BYTES: Final = 32 * 1024
-"""The longest key file that is read; an ML-DSA-87 key with its expanded form has 7 kB in PEM."""
 
 _PLAIN_BLOCK: Final = re.compile(rb"-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]*)-----END PRIVATE KEY-----")
 _ENCRYPTED: Final = (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"Proc-Type: 4,ENCRYPTED")
@@ -127,7 +125,7 @@ def _plain_block(data: bytes) -> bytes:
 
 
 def _measured(text: str | bytes) -> bytes:
-    if len(text) > MAX_BYTES:
+    if len(text) > limits.KEY_BYTES:
         raise malformed("The key is longer than any that is used here.")
     if isinstance(text, bytes):
         return text

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.net.fetch import Response
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.wallet.context import Context
 
 _SESSION = "Safeconduct-Session"

@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.errors import Rejected, SafeconductError, Unsupported
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.oauth import metadata as server_metadata
 from safeconduct.protocols.oauth import urls
 from safeconduct.protocols.openid4vci import metadata as issuer_metadata

@@ -5,10 +5,10 @@ A nonce challenge that arrives on another way could be an invention that harvest
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.crypto.keys import Key
 from safeconduct.errors import Rejected
 from safeconduct.net.fetch import Response
-from safeconduct.protocols import limits
 from safeconduct.protocols.oauth import dpop, token
 from safeconduct.protocols.oauth.authorization import AccessToken, authorization
 from safeconduct.protocols.oauth.authorization_details import CredentialDetail

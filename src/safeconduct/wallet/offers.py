@@ -2,8 +2,8 @@
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.errors import Rejected, Unsupported
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci import offer as offers
 from safeconduct.protocols.openid4vci.offer import CredentialOffer, OfferReference, PreAuthorizedGrant
 from safeconduct.wallet.context import Context

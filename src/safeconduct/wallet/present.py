@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.encoding import b64
 from safeconduct.errors import Rejected
 from safeconduct.formats import sd_cwt
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.oauth import urls
 from safeconduct.wallet import store
 from safeconduct.wallet.context import Context

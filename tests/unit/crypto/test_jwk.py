@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from safeconduct import limits
 from safeconduct.crypto.agreement import AgreementKey
 from safeconduct.crypto.keys import Key, PublicKey
 from safeconduct.encoding import b64, json
@@ -185,3 +186,20 @@ def test_a_private_jwk_needs_its_public_part(name: str) -> None:
             with pytest.raises(SafeconductError) as error:
                 Key.from_jwk(without(private, missing))
             assert error.value.code == "key_malformed"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_part_longer_than_any_key_s_is_not_decoded(monkeypatch: pytest.MonkeyPatch, extra: int) -> None:
+    decoded: list[bytes] = []
+    decode = b64.decode
+
+    def watched(text: str, *, max_bytes: int) -> bytes:
+        decoded.append(decode(text, max_bytes=max_bytes))
+        return decoded[-1]
+
+    monkeypatch.setattr(b64, "decode", watched)
+    part = b64.encode(bytes(limits.JWK_MEMBER_BYTES + extra))
+    with pytest.raises(Malformed) as error:
+        PublicKey.from_jwk({"kty": "OKP", "crv": "Ed25519", "x": part})
+    assert error.value.code == "key_malformed"
+    assert len(decoded) == 1 - extra

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 
-from safeconduct.crypto import pem
+from safeconduct import limits
 from safeconduct.crypto.keys import Key, PublicKey
 from safeconduct.errors import Malformed, Rejected, Unsupported
 
@@ -199,13 +199,13 @@ def test_an_edwards_key_of_a_wrong_length_is_malformed(curve: bytes, length: int
 
 
 def test_a_file_longer_than_any_key_is_not_parsed() -> None:
-    padding = "\n" * pem.MAX_BYTES
+    padding = "\n" * limits.KEY_BYTES
     public, private = KEYS["ES256"].public.to_pem(), KEYS["ES256"].to_pem(private=True)
     for read, data in (
         (Key.from_pem, private + padding),
         (PublicKey.from_pem, public + padding),
-        (Key.from_der, bytes(pem.MAX_BYTES + 1)),
-        (PublicKey.from_der, bytes(pem.MAX_BYTES + 1)),
+        (Key.from_der, bytes(limits.KEY_BYTES + 1)),
+        (PublicKey.from_der, bytes(limits.KEY_BYTES + 1)),
     ):
         with pytest.raises(Malformed) as error:
             read(data)  # type: ignore[operator]

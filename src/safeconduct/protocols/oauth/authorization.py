@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from safeconduct.protocols import limits
+from safeconduct import limits
 from safeconduct.protocols.oauth import form
 from safeconduct.protocols.oauth.errors import InvalidRequest, MissingToken
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.encoding import b64, json
 from safeconduct.errors import Malformed, Rejected
 from safeconduct.ids import Random
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.oauth.errors import InvalidAuthorizationDetails, reported_as
 
 TYPE = "openid_credential"

@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import b64, json
 from safeconduct.envelope import jws
 from safeconduct.errors import Rejected
 from safeconduct.ids import Random
-from safeconduct.protocols import jwt, limits, wire
+from safeconduct.protocols import jwt, wire
 from safeconduct.protocols.oauth import urls
 from safeconduct.protocols.oauth.errors import InvalidDpopProof, InvalidToken, UseDpopNonce, reported_as
 

@@ -11,9 +11,9 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Rejected, SafeconductError
-from safeconduct.protocols import limits
 
 Place = Literal["token", "resource"]
 """Where an error is answered: at an authorization server's endpoint, or at one that a token opens."""

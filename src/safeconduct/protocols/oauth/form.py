@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode
 
-from safeconduct.protocols import limits
+from safeconduct import limits
 from safeconduct.protocols.oauth.errors import InvalidRequest
 
 MEDIA_TYPE = "application/x-www-form-urlencoded"

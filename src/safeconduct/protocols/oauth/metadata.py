@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.errors import Rejected
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.oauth import token, urls
 
 _WELL_KNOWN = "oauth-authorization-server"

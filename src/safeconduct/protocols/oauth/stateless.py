@@ -11,10 +11,10 @@ import secrets
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.encoding import b64
 from safeconduct.errors import Malformed
 from safeconduct.ids import Random
-from safeconduct.protocols import limits
 
 C_NONCE = "openid4vci c_nonce"
 """Purpose of nonces in key proofs (OpenID4VCI 1.0 §7)."""

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.encoding import b64
 from safeconduct.errors import Rejected
 from safeconduct.ids import Random
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.oauth import authorization_details, form
 from safeconduct.protocols.oauth.authorization import Scheme
 from safeconduct.protocols.oauth.authorization_details import CredentialDetail, GrantedDetail

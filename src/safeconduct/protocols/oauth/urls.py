@@ -4,8 +4,8 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from safeconduct import limits
 from safeconduct.errors import Malformed, Rejected
-from safeconduct.protocols import limits
 
 _LEGAL = re.compile(r"(?:[!$&'()*+,;=:@/?#\[\]A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.errors import Rejected
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 
 SD_CWT = "application/sd-cwt"
 """Format identifier of an SD-CWT."""

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.crypto.agreement import AgreementPublicKey
 from safeconduct.errors import Rejected, SafeconductError
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.oauth import urls
 from safeconduct.protocols.openid4vci.configuration import (
     CredentialConfiguration,

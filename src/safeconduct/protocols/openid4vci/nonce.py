@@ -4,7 +4,8 @@ from typing import Annotated
 
 import msgspec
 
-from safeconduct.protocols import limits, wire
+from safeconduct import limits
+from safeconduct.protocols import wire
 
 
 def nonce_response_json(c_nonce: str) -> dict[str, str]:

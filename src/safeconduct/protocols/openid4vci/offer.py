@@ -9,9 +9,10 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.errors import Malformed, Rejected, SafeconductError
 from safeconduct.ids import Random
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.oauth import form, urls
 from safeconduct.protocols.oauth.token import PRE_AUTHORIZED_CODE
 

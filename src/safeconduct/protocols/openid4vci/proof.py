@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import json
 from safeconduct.envelope import jws
 from safeconduct.errors import Rejected, Unsupported
-from safeconduct.protocols import jwt, limits, wire
+from safeconduct.protocols import jwt, wire
 from safeconduct.protocols.oauth.errors import reported_as
 from safeconduct.protocols.openid4vci.errors import InvalidNonce, InvalidProof
 

@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.crypto.agreement import AgreementPublicKey
 from safeconduct.errors import Rejected, SafeconductError
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 from safeconduct.protocols.oauth.errors import reported_as
 from safeconduct.protocols.openid4vci.configuration import JWT_PROOF, CredentialConfiguration
 from safeconduct.protocols.openid4vci.errors import (

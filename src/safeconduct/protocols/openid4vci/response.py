@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct import limits as common
 from safeconduct.encoding import b64
 from safeconduct.errors import Rejected, Unsupported
-from safeconduct.protocols import limits, wire
+from safeconduct.protocols import wire
 
 _RULE = "OpenID4VCI §8.3"
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.CODE_CHARS)]

@@ -10,12 +10,13 @@ import hmac
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import json
 from safeconduct.envelope import jws
 from safeconduct.errors import Rejected
-from safeconduct.protocols import jwt, limits, wire
+from safeconduct.protocols import jwt, wire
 from safeconduct.protocols.oauth import dpop
 from safeconduct.protocols.oauth.errors import reported_as
 from safeconduct.protocols.openid4vci.errors import InvalidCredentialRequest

@@ -7,7 +7,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from safeconduct import limits
-from safeconduct.protocols import limits as protocol_limits
 from safeconduct.protocols.oauth import form
 from safeconduct.protocols.oauth.errors import InvalidRequest, OAuthError
 from safeconduct.protocols.oauth.metadata import server_metadata_json
@@ -61,7 +60,7 @@ def _offer_routes(offers: Offers, path: str) -> list[Route]:
 
 def _issuance_routes(issuer: Issuer, path: str) -> list[Route]:
     async def token(request: Request) -> Response:
-        body = await read_body(request, max_bytes=protocol_limits.FORM_BYTES, content_types={form.MEDIA_TYPE})
+        body = await read_body(request, max_bytes=limits.FORM_BYTES, content_types={form.MEDIA_TYPE})
         try:
             answer = await issuer.redeem(body, dpop_headers=request.headers.getlist("DPoP"))
         except OAuthError as error:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.clock import Clock
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.net.fetch import Fetcher
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci.metadata import (
     IssuerMetadata,
     issuer_metadata_url,

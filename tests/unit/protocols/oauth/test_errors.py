@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected, Unsupported
-from safeconduct.protocols import limits
 from safeconduct.protocols.oauth import errors
 
 LEGAL = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.errors import SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.oauth import form
 from safeconduct.protocols.oauth.errors import InvalidRequest
 

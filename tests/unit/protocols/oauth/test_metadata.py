@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected, SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.oauth import metadata, token
 
 ISSUER = "https://server.example/tenant"

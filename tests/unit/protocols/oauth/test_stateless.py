@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.encoding import b64
-from safeconduct.protocols import limits
 from safeconduct.protocols.oauth.stateless import C_NONCE, DPOP_NONCE, StatelessNonces
 
 NOW = 1_800_000_000

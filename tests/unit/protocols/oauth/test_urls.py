@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.errors import Malformed, Rejected, SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.oauth import urls
 
 

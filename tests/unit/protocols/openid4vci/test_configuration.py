@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected, SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci import configuration as configurations
 from safeconduct.protocols.openid4vci.configuration import ClaimDescription, CredentialConfiguration, Display
 

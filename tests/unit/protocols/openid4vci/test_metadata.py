@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.crypto.agreement import AgreementKey
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected, SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci import metadata
 from safeconduct.protocols.openid4vci.configuration import CredentialConfiguration, Display
 

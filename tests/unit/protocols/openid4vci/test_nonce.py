@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci import nonce
 
 

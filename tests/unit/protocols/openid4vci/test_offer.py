@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected, SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci import offer as offers
 
 PRE_AUTHORIZED = "urn:ietf:params:oauth:grant-type:pre-authorized_code"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.crypto.keys import Key, PublicKey
 from safeconduct.encoding import b64, json
 from safeconduct.envelope import jws
 from safeconduct.errors import SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci import proof as proofs
 from safeconduct.protocols.openid4vci.errors import InvalidNonce, InvalidProof
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.crypto.agreement import AgreementKey
 from safeconduct.encoding import json
 from safeconduct.errors import SafeconductError
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci import request as requests
 from safeconduct.protocols.openid4vci.configuration import CredentialConfiguration
 from safeconduct.protocols.openid4vci.errors import (

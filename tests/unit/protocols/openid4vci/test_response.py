@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct import limits as common
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected, SafeconductError, Unsupported
-from safeconduct.protocols import limits
 from safeconduct.protocols.openid4vci import response as responses
 
 ISSUED = responses.CredentialResponse(credentials=("AAEC", "AwQF"), notification_id="n")

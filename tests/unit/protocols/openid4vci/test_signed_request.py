@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safeconduct import limits
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import b64, json
 from safeconduct.envelope import jws
-from safeconduct.protocols import limits
 from safeconduct.protocols.oauth import dpop
 from safeconduct.protocols.openid4vci.errors import InvalidCredentialRequest
 from safeconduct.protocols.openid4vci.request import parse_credential_request
