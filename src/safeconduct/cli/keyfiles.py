@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypeVar
 
-from safeconduct.cli import files
+from safeconduct.cli import files, output
 from safeconduct.cli.faults import WrongUse
 from safeconduct.crypto.keys import Key, PublicKey
 from safeconduct.encoding import cbor, json
@@ -40,8 +40,14 @@ def read_signer(place: str, *, algorithm: str | None, deterministic: bool) -> Ke
 
 
 def read_public(place: str) -> PublicKey:
-    """Read a public key. Raises WrongUse with what to do instead, also for a private one."""
-    return _parse(place, _content(place), PublicKey)
+    """Read a public key; of a private one the public half, with a word about it. Raises WrongUse."""
+    data = _content(place)
+    try:
+        return _parse(place, data, PublicKey)
+    except WrongUse as fault:
+        key = _public_half(place, data, fault)
+    output.note(f"{files.shown(place)} holds a private key; only its public half is needed and used here")
+    return key
 
 
 def public_in(data: bytes, name: str) -> PublicKey:
@@ -55,10 +61,14 @@ def read_public_of_either(place: str) -> PublicKey:
     try:
         return _parse(place, data, PublicKey)
     except WrongUse as fault:
-        try:
-            return _parse(place, data, Key).public
-        except WrongUse:
-            raise fault from None
+        return _public_half(place, data, fault)
+
+
+def _public_half(place: str, data: bytes, fault: WrongUse) -> PublicKey:
+    try:
+        return _parse(place, data, Key).public
+    except WrongUse:
+        raise fault from None
 
 
 def public_form(key: PublicKey, form: Form) -> bytes:
