@@ -60,6 +60,8 @@ def issue(
     claim_set = _complete(claims, holder, now, nonce, confirmation)
     second = with_labels(header_claims) if header_claims is not None else None
     _check_issuable(claim_set, second or {}, profile)
+    if hash_name not in HASH_IDS:
+        raise ValueError(f"hash_name is one of {', '.join(HASH_IDS)}")
     sd_alg = HASH_IDS[hash_name]
     token_codec = codec.for_profile(profile, sd_alg)
     if profile.sd_alg_place == "claim":
