@@ -199,6 +199,21 @@ def test_a_code_is_good_once_and_its_second_use_revokes_the_token(tmp_path: Path
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("guess", [None, "wrong!"])
+def test_a_second_use_without_the_transaction_code_revokes_nothing(tmp_path: Path, guess: str | None) -> None:
+    async def main() -> None:
+        async with issuer_house(tmp_path) as house:
+            offer = await house.offer(tx_code=True)
+            wallet, thief = await _ready(house), await _ready(house)
+            await wallet.take_token(offer["offer_uri"], tx_code=offer["tx_code"])
+            _refused(await thief.redeem(offer["offer_uri"], tx_code=guess), "invalid_grant")
+            assert await house.state(offer) == "redeemed"
+            _refused(await thief.redeem(offer["offer_uri"], tx_code=offer["tx_code"]), "invalid_grant")
+            assert await house.state(offer) == "locked"
+
+    asyncio.run(main())
+
+
 def test_an_expired_code_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
         async with issuer_house(tmp_path, offer_lifetime=60) as house:

@@ -178,7 +178,8 @@ def redeem_grant(
     """Trades a code for a token: returns what the token is good for, or the refusal.
 
     A wrong transaction code costs an attempt, the last one locks the grant. A code that was traded before
-    locks it too and revokes the token (RFC 6749 §4.1.2, RFC 9700 §2.1.1): one of the two senders is a thief.
+    locks it too, if the transaction code is right or none is wanted, and revokes the token (RFC 6749 §4.1.2,
+    RFC 9700 §2.1.1): one of the two senders is a thief.
     Raises, and so keeps nothing: InvalidGrant "code_unknown"; InvalidDpopProof "dpop_replayed";
     InvalidRequest "tx_code_missing", "tx_code_unexpected"; InvalidAuthorizationDetails "details_not_offered".
     """
@@ -186,11 +187,13 @@ def redeem_grant(
     if grant is None or grant.state in life.FINAL or grant.expires_at <= now:
         raise InvalidGrant("code_unknown", "The code is unknown, used or expired.", rule="OpenID4VCI §6.3")
     remember_proof(connection, redemption.proof_digest, expires_at=redemption.proof_expires_at)
+    fits = hmac.compare_digest(grant.tx_digest or b"", redemption.tx_digest or b"")
     if grant.state == "redeemed":
-        _move(connection, grant, "replay")
+        if fits:  # who has only seen the offer cannot revoke what it gave
+            _move(connection, grant, "replay")
         return InvalidGrant("code_used", "The code is unknown, used or expired.", rule="RFC 6749 §4.1.2")
     _check_tx_code_presence(grant, redemption)
-    if not hmac.compare_digest(grant.tx_digest or b"", redemption.tx_digest or b""):
+    if not fits:
         return _count_attempt(connection, grant)
     details = _grant_details(_configuration_ids(grant), redemption)
     _move(connection, grant, "redeem")
