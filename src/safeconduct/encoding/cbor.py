@@ -233,9 +233,9 @@ _ONLY_BYTES = {bytes}
 
 
 def _encode_map(value: Mapping[Any, Any]) -> bytes:
-    entries = [(dumps(key), dumps(item)) for key, item in value.items()]
-    entries.sort()
-    return _head(0xA0, len(entries)) + b"".join([key + item for key, item in entries])
+    # No encoded key begins with another one, so entries sort like their keys.
+    entries = sorted([dumps(key) + dumps(item) for key, item in value.items()])
+    return _head(0xA0, len(entries)) + b"".join(entries)
 
 
 def _encode_float(value: float) -> bytes:
