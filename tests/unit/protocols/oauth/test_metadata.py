@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.protocols.reading import read_or_refused
 
 from safeconduct import limits
 from safeconduct.encoding import json
-from safeconduct.errors import Malformed, Rejected, SafeconductError
+from safeconduct.errors import Malformed, Rejected
 from safeconduct.protocols.oauth import metadata, token
 
 ISSUER = "https://server.example/tenant"
@@ -112,5 +113,4 @@ def test_an_oversized_document_is_malformed() -> None:
 
 @given(st.binary())
 def test_any_document_is_metadata_or_a_safeconduct_error(body: bytes) -> None:
-    with pytest.raises(SafeconductError):
-        metadata.parse_server_metadata(body, issuer=ISSUER)
+    read_or_refused(lambda: metadata.parse_server_metadata(body, issuer=ISSUER), metadata.AuthorizationServer)

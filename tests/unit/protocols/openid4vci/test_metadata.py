@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.protocols.reading import read_or_refused
 
 from safeconduct import limits
 from safeconduct.crypto.agreement import AgreementKey
@@ -256,8 +257,9 @@ def test_a_signature_key_is_no_encryption_key() -> None:
 
 @given(st.binary())
 def test_any_document_is_metadata_or_a_safeconduct_error(body: bytes) -> None:
-    with pytest.raises(SafeconductError):
-        metadata.parse_issuer_metadata(body, credential_issuer=ISSUER)
+    read_or_refused(
+        lambda: metadata.parse_issuer_metadata(body, credential_issuer=ISSUER), metadata.IssuerMetadata
+    )
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.unit.protocols.reading import read_or_refused
 
 from safeconduct import limits
 from safeconduct import limits as common
@@ -110,6 +111,9 @@ def test_credentials_are_not_shown() -> None:
 
 
 @given(st.binary(), st.integers(0, 10))
+@example(b'{"credentials":[{"credential":""}]}', 0)
 def test_any_body_is_a_response_or_a_safeconduct_error(body: bytes, keys: int) -> None:
-    with pytest.raises(SafeconductError):
-        responses.parse_credential_response(body, keys=keys)
+    read_or_refused(
+        lambda: responses.parse_credential_response(body, keys=keys),
+        (responses.CredentialResponse, responses.DeferredResponse),
+    )
