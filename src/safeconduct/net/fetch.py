@@ -19,7 +19,7 @@ import msgspec
 from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected, Unsupported
-from safeconduct.net.transport import GuardedTransport
+from safeconduct.net.transport import CONNECTIONS, GuardedTransport
 from safeconduct.settings import is_loopback
 
 SECONDS = 10.0
@@ -95,19 +95,23 @@ class HttpFetcher:
         allow_loopback: bool,
         allow_private: bool = False,
         timeout: float = SECONDS,
+        connect_timeout: float | None = None,
+        connections: int = CONNECTIONS,
         transport: httpx2.AsyncBaseTransport | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Take the rules of all fetches.
 
         allow_loopback: this machine may be fetched from, by http as well. allow_private: so may private
-        networks, by https. timeout: seconds for a whole exchange. transport: in the wire's place, for tests.
+        networks, by https. timeout: seconds for a whole exchange. connect_timeout: for a connection, if less.
+        connections: most at once. transport: in the wire's place, for tests.
         tls: the authorities to trust, the system's unless given.
         """
         self._allow_loopback = allow_loopback
         self._timeout = timeout
+        self._connect_timeout = connect_timeout or timeout
         self._transport = transport or GuardedTransport(
-            allow_loopback=allow_loopback, allow_private=allow_private, tls=tls
+            allow_loopback=allow_loopback, allow_private=allow_private, tls=tls, connections=connections
         )
 
     async def request(
@@ -125,6 +129,8 @@ class HttpFetcher:
         try:
             async with asyncio.timeout(self._timeout):
                 response = await self._exchange(method, target, headers or {}, content, max_bytes)
+        except (httpx2.ConnectTimeout, httpcore2.ConnectTimeout) as error:
+            raise TooSlow("fetch_timeout", "The server did not answer in time.") from error
         except (TimeoutError, httpx2.TimeoutException, httpcore2.TimeoutException):
             raise TooSlow("fetch_timeout", "The server did not answer in time.") from None
         except _WIRE_FAULTS as error:
@@ -159,7 +165,8 @@ class HttpFetcher:
     async def _exchange(
         self, method: str, url: httpx2.URL, headers: Mapping[str, str], content: bytes | None, max_bytes: int
     ) -> Response:
-        waiting = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout)
+        waiting = dict.fromkeys(("read", "write", "pool"), self._timeout)
+        waiting["connect"] = self._connect_timeout
         request = httpx2.Request(
             method,
             url,

@@ -13,15 +13,23 @@ IDLE_SECONDS = 5.0
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
-    """HTTP/1.1 over TCP or TLS to allowed addresses. tls: trusted authorities, the system's unless given."""
+    """HTTP/1.1 over TCP or TLS to allowed addresses. tls: trusted authorities, the system's unless given.
+
+    connections: most at once.
+    """
 
     def __init__(
-        self, *, allow_loopback: bool, allow_private: bool = False, tls: ssl.SSLContext | None = None
+        self,
+        *,
+        allow_loopback: bool,
+        allow_private: bool = False,
+        tls: ssl.SSLContext | None = None,
+        connections: int = CONNECTIONS,
     ) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls or httpcore2.default_ssl_context(),
-            max_connections=CONNECTIONS,
-            max_keepalive_connections=CONNECTIONS,
+            max_connections=connections,
+            max_keepalive_connections=connections,
             keepalive_expiry=IDLE_SECONDS,
             network_backend=GuardedBackend(allow_loopback=allow_loopback, allow_private=allow_private),
         )

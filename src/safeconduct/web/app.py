@@ -16,7 +16,7 @@ from safeconduct.web.auth import require_bearer
 from safeconduct.web.middleware import Guard, Observer
 from safeconduct.web.problems import RFC9457, Problems
 
-OPEN_PATHS = frozenset({"/healthz", "/metrics"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """What the management listener answers without its token, as probes and scrapers expect."""
 
 
@@ -41,12 +41,18 @@ def admin_app(
     telemetry: Telemetry,
     token: Secret | None,
     healthy: Callable[[], Awaitable[bool]] | None = None,
+    ready: Callable[[], Awaitable[bool]] | None = None,
 ) -> ASGIApp:
-    """Build the application for management: the routes for bearers of the token, `/healthz` and `/metrics`.
+    """Build the application for management: the routes for bearers of the token, health and `/metrics`.
 
-    token: None refuses all management. healthy: says whether the service can do its work.
+    token: None refuses all management. healthy: says for `/healthz` whether the service can do its work.
+    ready: says for `/readyz` whether requests should be sent to it; `healthy` unless given.
     """
-    health = [_health_route(healthy), _metrics_route(telemetry)]
+    health = [
+        _health_route("/healthz", healthy),
+        _health_route("/readyz", ready or healthy),
+        _metrics_route(telemetry),
+    ]
     inner = _BearerOnly(_Routes([*health, *routes]), token=token)
     return _application(inner, telemetry=telemetry, problems=RFC9457, max_body=limits.HTTP_BODY_BYTES)
 
@@ -78,13 +84,13 @@ class _BearerOnly:
         await self._app(scope, receive, send)
 
 
-def _health_route(healthy: Callable[[], Awaitable[bool]] | None) -> Route:
+def _health_route(path: str, healthy: Callable[[], Awaitable[bool]] | None) -> Route:
     async def health(_request: Request) -> Response:
         if healthy is None or await healthy():
             return responses.json({"status": "ok"})
         return responses.json({"status": "unavailable"}, status=503)
 
-    return Route("/healthz", health, methods=["GET"])
+    return Route(path, health, methods=["GET"])
 
 
 def _metrics_route(telemetry: Telemetry) -> Route:

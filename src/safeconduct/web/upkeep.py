@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from safeconduct.storage import Database, StorageUnavailable
+from safeconduct.storage.migrations import Branch, is_current
 from safeconduct.telemetry import Telemetry
 
 
@@ -34,6 +36,14 @@ async def answers(database: Database) -> bool:
     try:
         return await database.run(lambda connection: connection.scalar(text("SELECT 1")) == 1)
     except StorageUnavailable:
+        return False
+
+
+async def ready(database: Database, branch: Branch) -> bool:
+    """Whether the database answers and has the branch's tables; for `admin_app`'s `ready`."""
+    try:
+        return await database.run(is_current, branch)
+    except (StorageUnavailable, DBAPIError):  # the second: the tables are gone
         return False
 
 

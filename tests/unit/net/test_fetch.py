@@ -7,6 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import httpcore2
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,6 +154,30 @@ def test_a_trickling_answer_runs_out_of_time() -> None:
         fetched(trickle, timeout=0.3)
     assert error.value.code == "fetch_timeout"
     assert error.value.http_status == 504
+
+
+def test_a_connection_that_is_never_made_can_be_told_from_an_answer_that_never_comes() -> None:
+    class Silence(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            waiting.update(request.extensions["timeout"])
+            raise failure
+
+    waiting: dict[str, float] = {}
+
+    async def cause(late: Exception) -> BaseException | None:
+        nonlocal failure
+        failure = late
+        line = HttpFetcher(allow_loopback=False, timeout=9.0, connect_timeout=2.0, transport=Silence())
+        with pytest.raises(SafeconductError) as error:
+            await line.request("GET", "https://issuer.example/")
+        assert error.value.code == "fetch_timeout"
+        return error.value.__cause__
+
+    failure: Exception
+    assert isinstance(asyncio.run(cause(httpx2.ConnectTimeout("a"))), httpx2.ConnectTimeout)
+    assert isinstance(asyncio.run(cause(httpcore2.ConnectTimeout("a"))), httpcore2.ConnectTimeout)
+    assert asyncio.run(cause(httpcore2.ReadTimeout("a"))) is None
+    assert waiting == {"connect": 2.0, "read": 9.0, "write": 9.0, "pool": 9.0}
 
 
 def test_another_media_type_than_asked_for_is_refused_on_success_only() -> None:

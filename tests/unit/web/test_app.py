@@ -393,6 +393,8 @@ def test_health_and_metrics_need_no_token_and_are_not_public() -> None:
     assert asked(app, "GET", "/healthz").json() == {"status": "ok"}
     assert b'route="/healthz"' in asked(app, "GET", "/metrics").content
     assert asked(management(TOKEN, healthy=False), "GET", "/healthz").status_code == 503
+    assert asked(app, "GET", "/readyz").json() == {"status": "ok"}
+    assert asked(management(TOKEN, healthy=False), "GET", "/readyz").status_code == 503
     for path in ("/healthz", "/metrics"):
         assert asked(public(), "GET", path).status_code == 404
 

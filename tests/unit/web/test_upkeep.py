@@ -4,11 +4,12 @@ import asyncio
 import io
 
 import pytest
+from sqlalchemy import Connection, text
 
 from safeconduct.storage import Database, StorageUnavailable
 from safeconduct.storage.migrations import VERIFIER
 from safeconduct.telemetry import Telemetry
-from safeconduct.web.upkeep import answers, repeatedly
+from safeconduct.web.upkeep import answers, ready, repeatedly
 
 
 def test_work_is_done_on_entering_and_again() -> None:
@@ -80,6 +81,29 @@ def test_any_other_error_is_logged_at_once_and_raised_on_leaving() -> None:
 def test_a_database_answers_until_it_is_lost() -> None:
     async def main() -> None:
         async with await Database.open("sqlite://", branch=VERIFIER) as database:
+            assert await answers(database)
+
+    asyncio.run(main())
+
+
+def test_a_service_is_ready_while_its_tables_are_there_in_its_version_or_a_newer_one() -> None:
+    async def main() -> None:
+        async with await Database.open("sqlite://", branch=VERIFIER) as database:
+
+            def set_version(connection: Connection, version: str) -> None:
+                connection.execute(
+                    text("UPDATE alembic_version_verifier SET version_num = :v"), {"v": version}
+                )
+
+            assert await ready(database, VERIFIER)
+            await database.run(set_version, "r9999")
+            assert await ready(database, VERIFIER)
+            await database.run(set_version, "r0000")
+            assert not await ready(database, VERIFIER)
+            await database.run(
+                lambda connection: connection.execute(text("DROP TABLE alembic_version_verifier"))
+            )
+            assert not await ready(database, VERIFIER)
             assert await answers(database)
 
     asyncio.run(main())

@@ -32,6 +32,11 @@ class Branch(msgspec.Struct, frozen=True):
         """The table that holds the branch's revision."""
         return f"alembic_version_{self.name}"
 
+    @property
+    def head(self) -> str:
+        """The newest revision that this program has, such as "r0002"."""
+        return max(script.name for script in self.scripts.glob("r[0-9]*_*.py")).partition("_")[0]
+
 
 ISSUER = Branch("issuer", _HERE / "issuer")
 WALLET_SERVER = Branch("wallet_server", _HERE / "wallet_server")
@@ -67,6 +72,12 @@ def upgrade_engine(engine: Engine, branch: Branch) -> None:
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRES_LOCK})")
         _upgrade(connection, branch)
+
+
+def is_current(connection: Connection, branch: Branch) -> bool:
+    """Whether the branch's tables are of this program's version, or of a newer one, which it can use too."""
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {branch.version_table}").scalar()  # noqa: S608
+    return found is not None and str(found) >= branch.head
 
 
 def differences(connection: Connection, metadata: MetaData, *, prefix: str) -> list[object]:
