@@ -1,15 +1,22 @@
 """Targets: keys in every written form, trust files, HPKE."""
 
 import base64
+import datetime
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from fuzz import json_trees, seeds, tokens
 from fuzz.choices import Choices
 from fuzz.judgement import Target
 from fuzz.trees import Pool, mutate
 from safeconduct.crypto import hpke
+from safeconduct.crypto import x509 as x5c
 from safeconduct.crypto.agreement import AgreementKey, AgreementPublicKey
 from safeconduct.crypto.algorithms import ALGORITHMS
 from safeconduct.crypto.keys import Key, PublicKey
@@ -45,6 +52,7 @@ _COSE_POOL = Pool(
         "P-256",
     ),
 )
+_BEGIN, _END = (datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (2000, 2100))
 _LENGTHS = {"ES384": 48, "ES512": 66, "Ed448": 57}
 
 
@@ -146,7 +154,56 @@ def _trust_file() -> dict[str, Any]:
     }
 
 
+@functools.cache
+def chain() -> tuple[bytes, ...]:
+    """Returns the certificates of a leaf with the Ed25519 key, of its CA and of the root, in DER."""
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("Leaf", "CA", "Root")]
+    leaf, authority = (_handle(name) for name in ("Ed25519", "ES256"))
+    made = []
+    for number, (subject, issuer) in enumerate(itertools.pairwise([*names, names[-1]])):
+        public = (authority if number else leaf).public_key()
+        builder = x509.CertificateBuilder(issuer, subject, public, number + 1)
+        builder = builder.not_valid_before(_BEGIN).not_valid_after(_END)
+        builder = builder.add_extension(x509.BasicConstraints(bool(number), None), critical=True)
+        uri = x509.UniformResourceIdentifier(tokens.ISSUER)
+        builder = builder.add_extension(x509.SubjectAlternativeName([uri]), critical=False)
+        signed = builder.sign(authority, hashes.SHA256(), ecdsa_deterministic=True)
+        made.append(signed.public_bytes(serialization.Encoding.DER))
+    return tuple(made)
+
+
+def _handle(name: str) -> Any:
+    return serialization.load_pem_private_key(key(name).to_pem(private=True).encode(), None)
+
+
+def _certificates(data: bytes) -> list[str]:
+    """An x5c header whose certificates are garbage, or have a few bytes changed."""
+    choices = Choices(data)
+    made = [bytearray(der) for der in chain()[: choices.number(3) + 1]]
+    for _ in range(choices.number(4)):
+        der = choices.pick(made)
+        der[choices.number(len(der))] = choices.number(256)
+    if choices.number(8) == 0:
+        made.append(bytearray(choices.rest()))
+    return [base64.b64encode(der).decode() for der in made]
+
+
+def _read_x5c(value: list[str]) -> None:
+    x5c.verify_chain(
+        x5c.read_x5c(value),
+        anchors=[x5c.from_der(chain()[-1])],
+        now=tokens.NOW,
+        accept=x5c.LENIENCIES,
+    )
+
+
+def _pem_certificates() -> list[bytes]:
+    return [x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM) for der in chain()]
+
+
 TARGETS = (
+    Target(name="x509.x5c", read=_read_x5c, prepare=_certificates, max_bytes=256),
+    Target(name="x509.pem", read=x5c.chain_from_pem, seeds=_pem_certificates),
     Target(name="keys.pem", read=_each(PublicKey.from_pem, Key.from_pem), seeds=_pems),
     Target(name="keys.der", read=_each(PublicKey.from_der, Key.from_der), seeds=_ders),
     Target(

@@ -130,3 +130,15 @@ LIST_ITEMS = 256
 
 DESCRIPTION_CHARS = 200
 """Longest `error_description` that is sent or shown."""
+
+
+# Certificates.
+
+CERTIFICATE_BYTES = 8 * 1024
+"""One X.509 certificate; those of issuers have 0.5 to 2 kB."""
+
+X5C_CERTIFICATES = 5
+"""Certificates in an `x5c` header: a leaf and up to four CAs below the anchor."""
+
+TRUST_CERTIFICATES = 64
+"""Certificates in one PEM file, or trust anchors for one issuer: each may cost a signature check."""
