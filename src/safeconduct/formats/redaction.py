@@ -57,11 +57,12 @@ def decoys(count: int) -> Decoys:
 class Disclosure(msgspec.Struct, frozen=True):
     """One salted value, with the bytes that carry it.
 
-    kind: what it discloses. salt: bytes. key: the map key of an entry. encoded: as sent or received.
+    kind: what it discloses. salt: bytes or text, as the format has it. key: the map key of an entry.
+    encoded: as sent or received.
     """
 
     kind: Kind
-    salt: bytes
+    salt: Any
     encoded: bytes
     value: Any = None
     key: Any = None
@@ -130,6 +131,8 @@ def random_salts(random: Random = secrets.token_bytes, size: int = 16) -> Salts:
 
 
 _DRAWN = 16
+_DISCLOSURES = "SD-CWT-08 §9 step 8; RFC 9901 §7.1"
+_NEVER_REDACTED = "SD-CWT-08 §4; RFC 9901 §9.7"
 
 
 class Concealed(msgspec.Struct, frozen=True):
@@ -262,9 +265,7 @@ def reveal(
     revealer = _Revealer(disclosures, codec, fixed, locate)
     result = tuple(revealer.map(tree, 1, ()) for tree in trees)
     if revealer.by_digest:
-        raise Rejected(
-            "disclosure_unreferenced", "A disclosure answers no digest.", rule="SD-CWT-08 §9 step 8"
-        )
+        raise Rejected("disclosure_unreferenced", "A disclosure answers no digest.", rule=_DISCLOSURES)
     return Revealed(result, revealer.withheld, tuple(revealer.located))
 
 
@@ -332,11 +333,11 @@ class _Revealer:
             key, value = disclosure.key, disclosure.value
             check_key(key)
             if key in result:
-                raise Rejected(
-                    "claim_duplicate", "A revealed claim stands there already.", rule="SD-CWT-08 §9 step 8"
-                )
+                raise Rejected("claim_duplicate", "A revealed claim stands there already.", rule=_DISCLOSURES)
             if key in fixed:
-                raise Rejected("claim_not_redactable", "This claim may not be redacted.", rule="SD-CWT-08 §4")
+                raise Rejected(
+                    "claim_not_redactable", "This claim may not be redacted.", rule=_NEVER_REDACTED
+                )
             if type(key) is type(marker) and key == marker:
                 raise Rejected("claim_reserved", "A disclosure reveals the marker of redacted claims.")
             simple = type(value) in leaves and not self.locate
@@ -366,7 +367,7 @@ class _Revealer:
         """Check the form and place of digests, and that none was there before: each stands for one claim."""
         if path and path[0] in self.fixed:
             raise Rejected(
-                "claim_not_redactable", "Nothing inside this claim may be redacted.", rule="SD-CWT-08 §4"
+                "claim_not_redactable", "Nothing inside this claim may be redacted.", rule=_NEVER_REDACTED
             )
         if digests and (
             {*map(type, digests)} != {self.digest_type} or {*map(len, digests)} != {self.digest_size}

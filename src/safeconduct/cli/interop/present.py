@@ -9,7 +9,7 @@ from safeconduct.cli.options import Accept, AsJson, NonceHex, audience_name, hex
 
 if TYPE_CHECKING:
     from safeconduct.formats.sd_cwt import VerifiedIssued
-    from safeconduct.formats.sd_cwt.presentation import Disclose
+    from safeconduct.formats.selection import Disclose
 
 HolderPrivate = Annotated[
     str, typer.Argument(metavar="HOLDER_PRIV", help="The holder's private key, in PEM.")

@@ -10,9 +10,10 @@ from safeconduct.formats.sd_cwt.holding import VerifiedIssued, check_issued
 from safeconduct.formats.sd_cwt.issuance import issue
 from safeconduct.formats.sd_cwt.parsing import Needs, Parsed, parse
 from safeconduct.formats.sd_cwt.preissued import read_preissued
-from safeconduct.formats.sd_cwt.presentation import ALL, present
+from safeconduct.formats.sd_cwt.presentation import present
 from safeconduct.formats.sd_cwt.profile import IETF_08, LENIENCIES, PROFILES, SEED_2024, Profile
 from safeconduct.formats.sd_cwt.verification import VerifiedPresentation, verify
+from safeconduct.formats.selection import ALL
 
 __all__ = [
     "ALL",

@@ -1,7 +1,7 @@
 """Presenting a part of an issued token to one verifier (SD-CWT-08 §8, §11)."""
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from safeconduct.crypto.signing import Signer
@@ -9,7 +9,6 @@ from safeconduct.encoding import cbor
 from safeconduct.envelope import cose
 from safeconduct.errors import Rejected, Unsupported
 from safeconduct.formats import paths
-from safeconduct.formats.redaction import Path
 from safeconduct.formats.sd_cwt import encrypted, values
 from safeconduct.formats.sd_cwt.claims import resolve
 from safeconduct.formats.sd_cwt.holding import Held, VerifiedIssued, open_held
@@ -28,23 +27,9 @@ from safeconduct.formats.sd_cwt.labels import (
 )
 from safeconduct.formats.sd_cwt.profile import IETF_08, Profile
 from safeconduct.formats.sd_cwt.token import OpenToken
+from safeconduct.formats.selection import Disclose, choose
 from safeconduct.ids import Random
 from safeconduct.trust import AeadKey
-
-Choice = Callable[[Path, Any], bool]
-"""Decides on a disclosure from its path and its value."""
-
-
-class Everything:
-    """The one value that stands for all disclosures."""
-
-    def __repr__(self) -> str:
-        return "ALL"
-
-
-ALL = Everything()
-
-Disclose = Iterable[str] | Choice | Everything
 
 
 def present(
@@ -110,7 +95,7 @@ def _shown(
     held: Held, disclose: Disclose, secret_paths: Mapping[str, AeadKey], random: Random
 ) -> tuple[list[bytes], list[list[Any]]]:
     """Return the encoded disclosures to show in clear, and the entries to show encrypted."""
-    chosen = _choose(held, disclose)
+    chosen = choose(disclose, held.located, held.trees, resolve=resolve)
     keys = _keys(held, chosen, secret_paths)
     shown, entries = [], []
     for item in held.opened.disclosures:
@@ -122,14 +107,6 @@ def _shown(
     return shown, entries
 
 
-def _choose(held: Held, disclose: Disclose) -> set[bytes]:
-    if isinstance(disclose, Everything):
-        return {item.disclosure.encoded for item in held.located}
-    wanted = disclose if callable(disclose) else _by_paths(held, disclose)
-    chosen = [item for item in held.located if wanted(item.path, item.disclosure.value)]
-    return {needed.encoded for item in chosen for needed in (*item.outer, item.disclosure)}
-
-
 def _keys(held: Held, chosen: set[bytes], secret_paths: Mapping[str, AeadKey]) -> dict[bytes, AeadKey]:
     keys: dict[bytes, AeadKey] = {}
     for text, key in secret_paths.items():
@@ -139,31 +116,6 @@ def _keys(held: Held, chosen: set[bytes], secret_paths: Mapping[str, AeadKey]) -
             raise Rejected("claim_not_found", "A path to encrypt leads to no disclosed claim.")
         keys |= {encoded: key for encoded in inside if encoded in chosen}
     return keys
-
-
-def _by_paths(held: Held, disclose: Iterable[str]) -> Choice:
-    wanted = {resolve(paths.parse(text)) for text in disclose}
-    for path in wanted:
-        redactable = any(item.path[: len(path)] == path for item in held.located)
-        if not redactable and not any(_exists(path, tree) for tree in held.trees):
-            raise Rejected(
-                "claim_not_found",
-                "A claim path leads to no claim of the credential; look at its paths first.",
-            )
-    return lambda path, _value: any(path[: len(prefix)] == prefix for prefix in wanted)
-
-
-def _exists(path: Path, tree: Any) -> bool:
-    for key in path:
-        if isinstance(key, paths.Index):
-            if not isinstance(tree, list) or key.position >= len(tree):
-                return False
-            tree = tree[key.position]
-        elif isinstance(tree, dict) and key in tree:
-            tree = tree[key]
-        else:
-            return False
-    return True
 
 
 def _binding(
