@@ -310,11 +310,11 @@ def test_with_identifiers_that_can_be_guessed_the_body_swap_would_succeed(
 ) -> None:
     """Shows that the test above can fail: the random identifier is what stops the theft."""
 
-    class Guessable(opening.Issuer):
-        def __init__(self, **arguments: object) -> None:
-            super().__init__(**arguments, new_identifier=lambda: "identity")  # type: ignore[arg-type]
+    class Guessable(opening.AuthorizationServer):
+        def __init__(self, tenant: opening.Tenant) -> None:
+            super().__init__(tenant, new_identifier=lambda: "identity")
 
-    monkeypatch.setattr(opening, "Issuer", Guessable)
+    monkeypatch.setattr(opening, "AuthorizationServer", Guessable)
 
     async def main() -> None:
         async with issuer_house(tmp_path) as house:

@@ -252,11 +252,11 @@ def test_destroyed_keys_and_issued_claims_are_in_no_page_of_the_running_database
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "issuer.db"
-    running: list[opening.Issuer] = []
+    running: list[opening.Housekeeping] = []
 
-    class Caught(opening.Issuer):
-        def __init__(self, **arguments: Any) -> None:
-            super().__init__(**arguments)
+    class Caught(opening.Housekeeping):
+        def __init__(self, *tenants: Any, **arguments: Any) -> None:
+            super().__init__(*tenants, **arguments)
             running.append(self)
 
     def secrets() -> set[bytes]:
@@ -266,7 +266,7 @@ def test_destroyed_keys_and_issued_claims_are_in_no_page_of_the_running_database
     def left() -> bytes:
         return b"".join(page.read_bytes() for page in tmp_path.glob("issuer.db*"))
 
-    monkeypatch.setattr(opening, "Issuer", Caught)
+    monkeypatch.setattr(opening, "Housekeeping", Caught)
 
     async def main() -> None:
         async with issuer_house(tmp_path, database=f"sqlite:///{file}") as house:

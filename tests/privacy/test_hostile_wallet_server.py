@@ -11,9 +11,9 @@ from safeconduct.demo.attacks import GUESS, PLANS, Fight, Plan, fight
 from safeconduct.demo.parties import Parties
 from safeconduct.demo.story import CLAIMS
 from safeconduct.net.fetch import Fetcher, Response
+from safeconduct.services.issuer import grant_store
 from safeconduct.services.issuer import service as issuer_service
-from safeconduct.services.issuer import store as issuer_store
-from safeconduct.services.issuer.service import Issuer as IssuerService
+from safeconduct.services.issuer.authorization_server import AuthorizationServer
 from safeconduct.wallet import accept, answers, forwarding, requests
 
 BY_NAME = {plan.name: plan for plan in PLANS}
@@ -71,7 +71,7 @@ def test_it_gets_one_proof_and_is_asked_for_no_metadata(stage: Any, name: str) -
 @pytest.fixture
 def guessable(monkeypatch: Any) -> None:
     """Credential identifiers that anybody can guess."""
-    defaults = IssuerService.__init__.__kwdefaults__
+    defaults = AuthorizationServer.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "new_identifier", lambda: GUESS)
 
@@ -170,7 +170,7 @@ def test_if_metadata_came_from_it_a_swapped_issuer_key_would_succeed(stage: Any)
 
 
 def test_without_a_memory_of_proofs_a_replay_meets_the_spent_identifier(stage: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(issuer_store, "remember_proof", lambda *_, **__: None)
+    monkeypatch.setattr(grant_store, "remember_proof", lambda *_, **__: None)
     fought = attack(stage, "replayed request")
     assert fought.issuer_codes == ("identifier_used_up",)
     assert fought.attempt.obtained == 0
@@ -180,7 +180,7 @@ def test_without_a_memory_of_proofs_a_replay_meets_the_spent_identifier(stage: A
 def test_without_either_a_replay_meets_the_burnt_nonce_and_then_is_answered(
     stage: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(issuer_store, "remember_proof", lambda *_, **__: None)
+    monkeypatch.setattr(grant_store, "remember_proof", lambda *_, **__: None)
     stage.credentials_per_identifier = 2
     fought = attack(stage, "replayed request")
     assert fought.issuer_codes == ("proof_nonce_used",)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from safeconduct.services.issuer import open_issuer, store
+from safeconduct.services.issuer import delivery_store, grant_store, open_issuer
 from safeconduct.services.issuer.service import Issuer
 from safeconduct.settings import DatabaseUrl, IssuerSettings, Secret
 from safeconduct.telemetry import Telemetry
@@ -45,15 +45,15 @@ def _die(*_arguments: Any, **_named: Any) -> NoReturn:
 
 
 def _die_while_redeeming() -> None:
-    store._add_token = _die
+    grant_store._add_token = _die
 
 
 def _die_before_delivery() -> None:
-    store.deliver = _die
+    delivery_store.deliver = _die
 
 
 def _die_while_delivering() -> None:
-    store._move = _die
+    delivery_store.move = _die
 
 
 def _die_after_delivery() -> None:

@@ -83,7 +83,7 @@ class Epochs:
         """Destroys expired keys, makes missing ones, and forgets what the database no longer has."""
         epoch = now // self._settings.encryption_epoch
         fresh = [*self._fresh(epoch), *self._fresh(epoch + 1)]
-        stored = await self._database.run(rotate_keys, fresh, now=now)
+        stored = await self._database.run(rotate_keys, self._settings.url, fresh, now=now)
         self._ring = _ring(epoch, stored)
         return self._ring
 

@@ -23,12 +23,16 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"<StoredKey {self.kind} of epoch {self.epoch}>"
 
 
-def rotate_keys(connection: Connection, fresh: Sequence[StoredKey], *, now: int) -> list[StoredKey]:
-    """Destroys expired keys, adds those of `fresh` that no process has added yet, and returns all."""
+def rotate_keys(
+    connection: Connection, tenant: str, fresh: Sequence[StoredKey], *, now: int
+) -> list[StoredKey]:
+    """Destroys expired keys, adds those of `fresh` that none has added yet, returns all of the tenant."""
     connection.execute(delete(keys).where(keys.c.expires_at <= now))
     for key in fresh:
-        insert_once(connection, keys, msgspec.structs.asdict(key))
-    rows = connection.execute(select(keys).order_by(keys.c.epoch.desc(), keys.c.kind))
+        insert_once(connection, keys, {"tenant": tenant, **msgspec.structs.asdict(key)})
+    columns = [keys.c[name] for name in StoredKey.__struct_fields__]
+    own = select(*columns).where(keys.c.tenant == tenant)
+    rows = connection.execute(own.order_by(keys.c.epoch.desc(), keys.c.kind))
     return [StoredKey(**row._mapping) for row in rows]
 
 

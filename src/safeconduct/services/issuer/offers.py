@@ -1,17 +1,13 @@
 """The management side: offers are made, listed and cancelled here, and served by reference."""
 
-import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 
 from safeconduct import limits
-from safeconduct.clock import Clock
-from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import b64, json
 from safeconduct.errors import Malformed, Rejected
-from safeconduct.ids import Random
 from safeconduct.protocols import wire
 from safeconduct.protocols.oauth import token
 from safeconduct.protocols.openid4vci.offer import (
@@ -22,13 +18,12 @@ from safeconduct.protocols.openid4vci.offer import (
     uri_by_reference,
     uri_by_value,
 )
-from safeconduct.services.issuer import store
-from safeconduct.services.issuer.configuration import Catalogue, Kind
+from safeconduct.services.issuer import offer_store
+from safeconduct.services.issuer.configuration import Kind
 from safeconduct.services.issuer.credential import check_claims, make_credential
 from safeconduct.services.issuer.digests import code_of, digest_of, tx_digest
 from safeconduct.services.issuer.grants import STATES
-from safeconduct.settings import IssuerSettings
-from safeconduct.storage import Database
+from safeconduct.services.issuer.tenant import Tenant
 
 _ID_BYTES = 16
 _MOST_CONFIGURATIONS = 16
@@ -68,23 +63,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 class Offers:
     """Makes offers and looks after them."""
 
-    def __init__(
-        self,
-        *,
-        settings: IssuerSettings,
-        database: Database,
-        catalogue: Catalogue,
-        signer: Signer,
-        clock: Clock,
-        random: Random = secrets.token_bytes,
-    ) -> None:
-        self.catalogue = catalogue
-        self._settings = settings
-        self._url = settings.url
-        self._database = database
-        self._signer = signer
-        self._clock = clock
-        self._random = random
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self.catalogue = tenant.catalogue
+        self._settings = tenant.settings
+        self._url = tenant.url
+        self._database = tenant.database
+        self._clock = tenant.clock
+        self._random = tenant.random
 
     async def create(self, request: OfferRequest) -> Offer:
         """Makes an offer, if its credentials can be made.
@@ -98,7 +84,8 @@ class Offers:
         reference = b64.encode(self._random(32)) if request.by_reference else None
         code = token.new_secret(self._random) if reference is None else code_of(reference)
         tx_code = None if request.tx_code is None else new_tx_code(request.tx_code, random=self._random)
-        grant = store.NewGrant(
+        grant = offer_store.NewGrant(
+            tenant=self._url,
             id=self._random(_ID_BYTES).hex(),
             configuration_ids=request.configuration_ids,
             claims=json.dumps(request.claims),
@@ -110,7 +97,7 @@ class Offers:
             created_at=now,
             expires_at=now + self._settings.offer_lifetime,
         )
-        await self._database.run(store.add_grant, grant)
+        await self._database.run(offer_store.add_grant, grant)
         if reference is not None:
             uri = uri_by_reference(f"{self._url}/offers/{reference}")
         else:
@@ -119,23 +106,25 @@ class Offers:
 
     async def by_reference(self, reference: str) -> CredentialOffer:
         """Returns a pending offer. Raises OfferUnknown "offer_unknown"."""
-        offered = await self._database.run(store.find_offered, digest_of(reference), now=self._clock())
+        offered = await self._database.run(
+            offer_store.find_offered, self._url, digest_of(reference), now=self._clock()
+        )
         return self._offer(offered.configuration_ids, offered.tx_code, code_of(reference))
 
-    async def listed(self, state: str | None) -> list[store.GrantView]:
-        """Returns the newest offers, at most `store.LISTED`. Raises Malformed "state_unknown"."""
+    async def listed(self, state: str | None) -> list[offer_store.GrantView]:
+        """Returns the newest offers, at most `offer_store.LISTED`. Raises Malformed "state_unknown"."""
         chosen = next((known for known in STATES if known == state), None)
         if state is not None and chosen is None:
             raise Malformed("state_unknown", f"The states are {', '.join(STATES)}.")
-        return await self._database.run(store.list_grants, state=chosen, now=self._clock())
+        return await self._database.run(offer_store.list_grants, self._url, state=chosen, now=self._clock())
 
-    async def find(self, offer_id: str) -> store.GrantView:
+    async def find(self, offer_id: str) -> offer_store.GrantView:
         """Returns one offer. Raises OfferUnknown "offer_unknown"."""
-        return await self._database.run(store.find_grant, offer_id, now=self._clock())
+        return await self._database.run(offer_store.find_grant, self._url, offer_id, now=self._clock())
 
     async def cancel(self, offer_id: str) -> None:
         """Cancels an offer and revokes its tokens. Raises OfferUnknown; TransitionRefused if it is over."""
-        await self._database.run(store.cancel_grant, offer_id, now=self._clock())
+        await self._database.run(offer_store.cancel_grant, self._url, offer_id, now=self._clock())
 
     def parse_request(self, body: bytes) -> OfferRequest:
         """Reads the JSON of a request for an offer. Raises Malformed."""
@@ -180,8 +169,8 @@ class Offers:
                 claims,
                 kind,
                 issuer=self._url,
-                signer=self._signer,
-                holder=self._signer.public,
+                signer=self.tenant.signer,
+                holder=self.tenant.signer.public,
                 now=now,
                 random=self._random,
             )

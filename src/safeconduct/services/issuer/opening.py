@@ -3,13 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from prometheus_client import Counter
+from starlette.routing import Route
+
 from safeconduct.clock import Clock
 from safeconduct.services.issuer.admin import admin_routes
+from safeconduct.services.issuer.authorization_routes import authorization_routes
+from safeconduct.services.issuer.authorization_server import AuthorizationServer
 from safeconduct.services.issuer.configuration import load_catalogue
+from safeconduct.services.issuer.housekeeping import Housekeeping
 from safeconduct.services.issuer.offers import Offers
 from safeconduct.services.issuer.routes import routes
 from safeconduct.services.issuer.service import Issuer
 from safeconduct.services.issuer.signing_key import load_or_create
+from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.settings import IssuerSettings, SettingsError
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
@@ -43,7 +50,7 @@ async def open_issuer(
         credential_lifetime=settings.credential_lifetime,
     )
     async with await Database.open(settings.database, branch=ISSUER) as database:
-        issuer = Issuer(
+        tenant = Tenant(
             settings=settings,
             database=database,
             catalogue=catalogue,
@@ -51,20 +58,27 @@ async def open_issuer(
             clock=clock,
             telemetry=telemetry,
         )
-        offers = Offers(
-            settings=settings, database=database, catalogue=catalogue, signer=signing.key, clock=clock
-        )
-        async with repeatedly(issuer.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry):
+        issuer = Issuer(tenant, issued=_issued_counter(telemetry))
+        offers = Offers(tenant)
+        public = [*routes(issuer, offers), *authorization_routes(AuthorizationServer(tenant))]
+        keeping = Housekeeping([tenant], database=database, clock=clock)
+        async with repeatedly(keeping.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry):
             yield [
-                _public_listener(settings, issuer, offers, telemetry),
+                _public_listener(settings, public, telemetry),
                 _admin_listener(settings, offers, database, telemetry),
             ]
 
 
-def _public_listener(
-    settings: IssuerSettings, issuer: Issuer, offers: Offers, telemetry: Telemetry
-) -> Listener:
-    app = public_app(routes(issuer, offers), telemetry=telemetry, problems=OAUTH)
+def _issued_counter(telemetry: Telemetry) -> Counter:
+    return Counter(
+        "safeconduct_credentials_issued_total",
+        "Credentials issued.",
+        registry=telemetry.metrics.registry,
+    )
+
+
+def _public_listener(settings: IssuerSettings, public: list[Route], telemetry: Telemetry) -> Listener:
+    app = public_app(public, telemetry=telemetry, problems=OAUTH)
     tls = None
     if settings.tls_certificate and settings.tls_key:
         tls = Tls(settings.tls_certificate, settings.tls_key)

@@ -1,4 +1,4 @@
-"""The issuer's public HTTP: metadata, offers by reference, and the token, nonce and credential endpoints."""
+"""The credential issuer's public HTTP: metadata, offers by reference, the nonce and credential endpoints."""
 
 from urllib.parse import urlsplit
 
@@ -7,14 +7,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from safeconduct import limits
-from safeconduct.protocols.oauth import form
 from safeconduct.protocols.oauth.errors import InvalidRequest, OAuthError
-from safeconduct.protocols.oauth.metadata import server_metadata_json
-from safeconduct.protocols.oauth.token import token_response_json
 from safeconduct.protocols.openid4vci.metadata import issuer_metadata_json
 from safeconduct.protocols.openid4vci.nonce import nonce_response_json
 from safeconduct.protocols.openid4vci.offer import offer_json
-from safeconduct.services.issuer.challenges import NONCE_HEADER, at_resource, at_token
+from safeconduct.services.issuer.challenges import NONCE_HEADER, at_resource
 from safeconduct.services.issuer.offers import Offers
 from safeconduct.services.issuer.service import CredentialRequestMessage, Issuer
 from safeconduct.web import responses
@@ -22,7 +19,7 @@ from safeconduct.web.body import read_body, single_header
 
 
 def routes(issuer: Issuer, offers: Offers) -> list[Route]:
-    """Returns the public routes. If the issuer's identifier has a path, they stand below it."""
+    """Returns the public routes of a credential issuer. If its identifier has a path, they stand below it."""
     path = urlsplit(issuer.url).path
     return [
         *_metadata_routes(issuer, path),
@@ -37,16 +34,12 @@ def _metadata_routes(issuer: Issuer, path: str) -> list[Route]:
     async def issuer_metadata(_request: Request) -> Response:
         return responses.json(issuer_metadata_json(await issuer.issuer_metadata()), headers=caching)
 
-    async def server_metadata(_request: Request) -> Response:
-        return responses.json(server_metadata_json(issuer.server_metadata()), headers=caching)
-
     async def signing_keys(_request: Request) -> Response:
         keys = [key.to_jwk() for key in issuer.signing_keys()]
         return responses.json({"issuer": issuer.url, "jwks": {"keys": keys}}, headers=caching)
 
     return [
         Route(f"/.well-known/openid-credential-issuer{path}", issuer_metadata, methods=["GET"]),
-        Route(f"/.well-known/oauth-authorization-server{path}", server_metadata, methods=["GET"]),
         Route(f"/.well-known/jwt-vc-issuer{path}", signing_keys, methods=["GET"]),
     ]
 
@@ -59,17 +52,9 @@ def _offer_routes(offers: Offers, path: str) -> list[Route]:
 
 
 def _issuance_routes(issuer: Issuer, path: str) -> list[Route]:
-    async def token(request: Request) -> Response:
-        body = await read_body(request, max_bytes=limits.FORM_BYTES, content_types={form.MEDIA_TYPE})
-        try:
-            answer = await issuer.redeem(body, dpop_headers=request.headers.getlist("DPoP"))
-        except OAuthError as error:
-            raise at_token(error, nonce=await issuer.dpop_nonce()) from error
-        return responses.json(token_response_json(answer), headers={NONCE_HEADER: await issuer.dpop_nonce()})
-
     async def nonce(request: Request) -> Response:
         await read_body(request, max_bytes=0)
-        nonces = await issuer.nonces()
+        nonces = await issuer.tenant.nonces()
         return responses.json(nonce_response_json(nonces.c_nonce), headers={NONCE_HEADER: nonces.dpop_nonce})
 
     async def credential(request: Request) -> Response:
@@ -83,12 +68,11 @@ def _issuance_routes(issuer: Issuer, path: str) -> list[Route]:
             _check_no_query_token(request)
             answer = await issuer.credential(message)
         except OAuthError as error:
-            raise at_resource(error, nonce=await issuer.dpop_nonce()) from error
-        headers = {NONCE_HEADER: await issuer.dpop_nonce()}
+            raise at_resource(error, nonce=await issuer.tenant.dpop_nonce()) from error
+        headers = {NONCE_HEADER: await issuer.tenant.dpop_nonce()}
         return responses.body(answer.body, media_type=answer.media_type, headers=headers)
 
     return [
-        Route(f"{path}/token", token, methods=["POST"]),
         Route(f"{path}/nonce", nonce, methods=["POST"]),
         Route(f"{path}/credential", credential, methods=["POST"]),
     ]

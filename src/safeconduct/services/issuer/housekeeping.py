@@ -1,0 +1,29 @@
+"""What the issuer does from time to time: it deletes what has expired and destroys keys of past epochs."""
+
+from collections.abc import Sequence
+
+from safeconduct.clock import Clock
+from safeconduct.services.issuer import grant_store
+from safeconduct.services.issuer.tenant import Tenant
+from safeconduct.storage import Database
+from safeconduct.storage.erasure import erase_traces
+
+GRANT_MEMORY = 86400
+"""Seconds that an offer's end stays visible to management."""
+
+
+class Housekeeping:
+    """Keeps the database of some tenants clean."""
+
+    def __init__(self, tenants: Sequence[Tenant], *, database: Database, clock: Clock) -> None:
+        self._tenants = tenants
+        self._database = database
+        self._clock = clock
+
+    async def sweep(self) -> None:
+        """Deletes what has expired, and destroys the keys of past epochs in the database and in memory."""
+        now = self._clock()
+        await self._database.run(grant_store.sweep, now=now, keep_grants_since=now - GRANT_MEMORY)
+        for tenant in self._tenants:
+            await tenant.epochs.renew(now)
+        await erase_traces(self._database)

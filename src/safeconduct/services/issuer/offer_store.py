@@ -1,0 +1,138 @@
+"""What the issuer remembers of offers: each function is one transaction, safe under several processes."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, select
+
+from safeconduct.encoding import json
+from safeconduct.protocols.openid4vci.offer import TxCode
+from safeconduct.services.issuer import grants as life
+from safeconduct.services.issuer.grant_store import (
+    configuration_ids_of,
+    expire,
+    grant_by_id,
+    move,
+    offer_unknown,
+)
+from safeconduct.services.issuer.tables import grants
+
+LISTED = 100
+"""Most offers in one answer."""
+
+
+class NewGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant to be stored; the digests are SHA-256, `tx_digest` keyed with the code."""
+
+    tenant: str
+    id: str
+    configuration_ids: tuple[str, ...]
+    claims: bytes
+    code_digest: bytes
+    reference_digest: bytes | None
+    tx_code: TxCode | None
+    tx_digest: bytes | None
+    attempts: int
+    created_at: int
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"<NewGrant expires_at={self.expires_at}>"
+
+
+class GrantView(msgspec.Struct, frozen=True, kw_only=True):
+    """What management may see of a grant: nothing that opens it, and no claims."""
+
+    offer_id: str
+    state: life.State
+    configuration_ids: tuple[str, ...]
+    created_at: int
+    expires_at: int
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """What an offer by reference says, but for its code, which only the reference yields."""
+
+    configuration_ids: tuple[str, ...]
+    tx_code: TxCode | None
+
+
+def add_grant(connection: Connection, grant: NewGrant) -> None:
+    """Stores a grant in state pending."""
+    connection.execute(
+        grants.insert().values(
+            id=grant.id,
+            tenant=grant.tenant,
+            state="pending",
+            configuration_ids=json.dumps(grant.configuration_ids).decode(),
+            claims=grant.claims,
+            code_digest=grant.code_digest,
+            reference_digest=grant.reference_digest,
+            tx_code=None if grant.tx_code is None else msgspec.json.encode(grant.tx_code).decode(),
+            tx_digest=grant.tx_digest,
+            attempts_left=grant.attempts,
+            created_at=grant.created_at,
+            expires_at=grant.expires_at,
+        )
+    )
+
+
+def list_grants(
+    connection: Connection, tenant: str, *, state: life.State | None, now: int
+) -> list[GrantView]:
+    """Returns the newest grants, at most `LISTED`; of one state if that is given."""
+    expire(connection, now)
+    query = (
+        select(grants)
+        .where(grants.c.tenant == tenant)
+        .order_by(grants.c.created_at.desc(), grants.c.id)
+        .limit(LISTED)
+    )
+    if state is not None:
+        query = query.where(grants.c.state == state)
+    return [_view(row) for row in connection.execute(query)]
+
+
+def find_grant(connection: Connection, tenant: str, grant_id: str, *, now: int) -> GrantView:
+    """Returns one grant. Raises OfferUnknown "offer_unknown"."""
+    expire(connection, now)
+    return _view(_grant_of(connection, tenant, grant_id))
+
+
+def cancel_grant(connection: Connection, tenant: str, grant_id: str, *, now: int) -> None:
+    """Ends a grant and revokes its tokens. Raises OfferUnknown; TransitionRefused if it is over already."""
+    expire(connection, now)
+    move(connection, _grant_of(connection, tenant, grant_id), "cancel")
+
+
+def find_offered(connection: Connection, tenant: str, reference_digest: bytes, *, now: int) -> Offered:
+    """Returns what a pending offer says. Raises OfferUnknown "offer_unknown"."""
+    row = connection.execute(
+        select(grants).where(
+            grants.c.tenant == tenant,
+            grants.c.reference_digest == reference_digest,
+            grants.c.state == "pending",
+            grants.c.expires_at > now,
+        )
+    ).first()
+    if row is None:
+        raise offer_unknown()
+    tx_code = None if row.tx_code is None else msgspec.json.decode(row.tx_code, type=TxCode)
+    return Offered(configuration_ids_of(row), tx_code)
+
+
+def _view(row: Row[Any]) -> GrantView:
+    return GrantView(
+        offer_id=row.id,
+        state=row.state,
+        configuration_ids=configuration_ids_of(row),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )
+
+
+def _grant_of(connection: Connection, tenant: str, grant_id: str) -> Row[Any]:
+    grant = grant_by_id(connection, grant_id)
+    if grant.tenant != tenant:
+        raise offer_unknown()
+    return grant
