@@ -151,6 +151,11 @@ def _trust_file() -> dict[str, Any]:
         "https://one.example": {"keys": [each.to_jwk() for each in public]},
         "https://two.example": public[0].to_jwk(),
         "https://three.example": [public[1].to_pem(), {"pem": public[2].to_pem(), "kid": "a"}],
+        "*": {
+            "certificates": [_pem_certificates()[-1].decode()],
+            "names": "san",
+            "accept": ["anchor-in-chain"],
+        },
     }
 
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import itertools
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -37,16 +38,18 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """A certificate that is well formed; whether to believe what it says is for `verify_chain` to find out.
 
     der: its exact bytes. subject: the name it certifies, as text (RFC 4514). dns, uris: its subject
-    alternative names of these kinds. key: the key it certifies. not_before, not_after: seconds since 1970,
-    both still within. authority: whether it is a CA's, and path_length: how many further CAs may stand
-    between that CA and a leaf, None for any number. signs, certifies: whether the key may sign data, and
-    certificates. opaque: whether it has a restriction that is not understood here.
+    alternative names of these kinds. self_issued: whether it names itself as its issuer. key: the key that it
+    certifies. not_before, not_after: seconds since 1970, both still within. authority: whether it is a CA's,
+    and path_length: how many further CAs may stand between that CA and a leaf, None for any number. signs,
+    certifies: whether the key may sign data, and certificates. opaque: whether it has a restriction that is
+    not understood here.
     """
 
     der: bytes
     subject: str
     dns: tuple[str, ...]
     uris: tuple[str, ...]
+    self_issued: bool
     key: PublicKey
     not_before: int
     not_after: int
@@ -61,12 +64,6 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     def thumbprint(self) -> bytes:
         """The SHA-256 of its bytes (RFC 7515 §4.1.8)."""
         return hashlib.sha256(self.der).digest()
-
-    @property
-    def self_issued(self) -> bool:
-        """Whether it names itself as its issuer."""
-        same: bool = self.handle.subject == self.handle.issuer
-        return same
 
     def __repr__(self) -> str:
         return f"<Certificate {len(self.der)} bytes>"
@@ -124,13 +121,13 @@ def chain_from_pem(text: str | bytes) -> tuple[Certificate, ...]:
         raise _malformed("The certificate file is longer than allowed here.")
     if b"PRIVATE KEY-----" in data:
         raise Rejected("private_key_where_public_expected", "A certificate file holds a private key.")
+    blocks = _PEM_BLOCK.findall(data)
+    if not 0 < len(blocks) <= limits.TRUST_CERTIFICATES or len(blocks) != data.count(_PEM_BEGIN):
+        raise _malformed(f"The file does not hold 1 to {limits.TRUST_CERTIFICATES} PEM certificates.")
     try:
-        handles = x509.load_pem_x509_certificates(data)
-    except ValueError:
-        raise _malformed("The file holds no PEM certificate, or a broken one.") from None
-    if len(handles) > limits.TRUST_CERTIFICATES:
-        raise _malformed(f"The file holds more than {limits.TRUST_CERTIFICATES} certificates.")
-    return tuple(from_der(handle.public_bytes(serialization.Encoding.DER)) for handle in handles)
+        return tuple(from_der(base64.b64decode(b"".join(block.split()), validate=True)) for block in blocks)
+    except binascii.Error:
+        raise _malformed("A PEM certificate is not base64.") from None
 
 
 def verify_chain(
@@ -169,6 +166,8 @@ def verify_chain(
     return leaf
 
 
+_PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_PEM_BLOCK = re.compile(_PEM_BEGIN + rb"([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
 _PEM_BYTES = limits.TRUST_CERTIFICATES * limits.CERTIFICATE_BYTES
 
 _SIGNATURES = frozenset(
@@ -197,6 +196,7 @@ def _certificate(der: bytes, handle: x509.Certificate) -> Certificate:
         subject=handle.subject.rfc4514_string(),
         dns=tuple(names.get_values_for_type(x509.DNSName)) if names else (),
         uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)) if names else (),
+        self_issued=handle.subject == handle.issuer,
         key=_key(handle),
         not_before=int(handle.not_valid_before_utc.timestamp()),
         not_after=int(handle.not_valid_after_utc.timestamp()),

@@ -4,9 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from tests import pki
+from tests.pki import Authority
 
+from safeconduct import limits
+from safeconduct.crypto import x509
 from safeconduct.crypto.keys import Key
 from safeconduct.errors import Malformed
+from safeconduct.trust import Anchors
 from safeconduct.trust.file import read_trust
 
 FIRST, SECOND = Key.generate("ES256", kid="one"), Key.generate("Ed25519")
@@ -66,3 +71,61 @@ def test_a_bare_jwk_set_does_not_say_whose_keys_it_holds() -> None:
         read_trust(json.dumps({"keys": [FIRST.public.to_jwk()]}).encode())
     assert error.value.code == "trust_file_malformed"
     assert "bare JWK Set" in error.value.reason
+
+
+ROOT, OTHER = Authority.root(), Authority.root("Other")
+PEM = pki.pem(ROOT.certificate)
+
+
+def test_an_issuer_may_have_authorities_beside_keys_or_alone() -> None:
+    document = {
+        ISSUER: {"keys": [FIRST.public.to_jwk()], "certificates": [PEM]},
+        "https://two.example": {
+            "certificates": [pki.pem(ROOT.certificate, OTHER.certificate)],
+            "names": "any",
+            "accept": ["anchor-in-chain", "self-signed-leaf"],
+        },
+    }
+    trust = read_trust(json.dumps(document).encode())
+
+    assert trust.issuers == {ISSUER: (FIRST.public,)}
+    assert trust.anchors == {
+        ISSUER: Anchors((ROOT.certificate,)),
+        "https://two.example": Anchors((ROOT.certificate, OTHER.certificate), "any", x509.LENIENCIES),
+    }
+    assert trust.shared is None
+
+
+def test_authorities_under_a_star_are_shared() -> None:
+    trust = read_trust(json.dumps({"*": {"certificates": [PEM]}}).encode())
+
+    assert trust.shared == Anchors((ROOT.certificate,))
+    assert (trust.issuers, trust.anchors) == ({}, {})
+    assert trust.keys_for(None, None, x509.to_x5c(ROOT.chain(FIRST)), now=1_800_000_000) == (FIRST.public,)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "listed"),
+    [
+        (ISSUER, {"certificates": []}),
+        (ISSUER, {"certificates": PEM}),
+        (ISSUER, {"certificates": [1]}),
+        (ISSUER, {"certificates": ["no certificate"]}),
+        (ISSUER, {"certificates": [FIRST.to_pem(private=True)]}),
+        (ISSUER, {"certificates": [PEM] * (limits.TRUST_CERTIFICATES + 1)}),
+        (ISSUER, {"certificates": [PEM], "names": "all"}),
+        (ISSUER, {"certificates": [PEM], "names": ["any"]}),
+        (ISSUER, {"certificates": [PEM], "accept": "anchor-in-chain"}),
+        (ISSUER, {"certificates": [PEM], "accept": [[]]}),
+        (ISSUER, {"certificates": [PEM], "accept": ["everything"]}),
+        (ISSUER, {"certificates": [PEM], "keys": []}),
+        (ISSUER, {"certificates": [PEM], "kid": "a"}),
+        ("*", {"certificates": [PEM], "names": "any"}),
+        ("*", {"certificates": [PEM], "keys": [FIRST.public.to_jwk()]}),
+        ("*", [FIRST.public.to_jwk()]),
+    ],
+)
+def test_what_does_not_say_which_authorities_is_malformed(issuer: str, listed: Any) -> None:
+    with pytest.raises(Malformed) as error:
+        read_trust(json.dumps({issuer: listed}).encode())
+    assert error.value.code == "trust_file_malformed"
