@@ -11,6 +11,7 @@ import msgspec
 
 from safeconduct import limits
 from safeconduct.crypto.agreement import AgreementPublicKey
+from safeconduct.encoding import json
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.protocols import wire
 from safeconduct.protocols.oauth import urls
@@ -137,7 +138,17 @@ def parse_issuer_metadata(
     "url_points_inward", "encryption_kid_missing", "encryption_kid_repeated", "encryption_alg_missing",
     "response_encryption_unusable", and what `parse_configuration` raises.
     """
-    members = wire.read_json(body, _Metadata, what="Issuer metadata", max_bytes=limits.METADATA_BYTES)
+    decoded = json.loads_object(body, max_bytes=limits.METADATA_BYTES)
+    return issuer_metadata_from(
+        decoded, credential_issuer=credential_issuer, allow_http_loopback=allow_http_loopback
+    )
+
+
+def issuer_metadata_from(
+    decoded: dict[str, Any], *, credential_issuer: str, allow_http_loopback: bool = False
+) -> IssuerMetadata:
+    """As `parse_issuer_metadata`, of the decoded members of the document, such as signed metadata holds."""
+    members = wire.read(decoded, _Metadata, what="Issuer metadata")
     # Compared as plain strings, without normalisation (OpenID4VCI 1.0 §12.2.4).
     if members.credential_issuer != credential_issuer:
         raise Rejected("issuer_mismatch", "The metadata is about another issuer.", rule=_RULE)
