@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from safeconduct.crypto.keys import Key, PublicKey
     from safeconduct.errors import Malformed, Rejected, SafeconductError, Unsupported
-    from safeconduct.formats import sd_cwt
+    from safeconduct.formats import sd_cwt, sd_jwt
     from safeconduct.formats.redaction import decoys, redact
     from safeconduct.trust import WAIVED, AeadKey, Policy, Trust
 
@@ -31,6 +31,7 @@ __all__ = [
     "decoys",
     "redact",
     "sd_cwt",
+    "sd_jwt",
 ]
 
 _HOMES = {
@@ -41,6 +42,7 @@ _HOMES = {
     "SafeconductError": "safeconduct.errors",
     "Unsupported": "safeconduct.errors",
     "sd_cwt": "safeconduct.formats",
+    "sd_jwt": "safeconduct.formats",
     "decoys": "safeconduct.formats.redaction",
     "redact": "safeconduct.formats.redaction",
     "WAIVED": "safeconduct.trust",
@@ -56,8 +58,9 @@ def __getattr__(name: str) -> "Any":
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{home}.{name}" if name == "sd_cwt" else home)
-    return module if name == "sd_cwt" else getattr(module, name)
+    if home == "safeconduct.formats":
+        return import_module(f"{home}.{name}")
+    return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

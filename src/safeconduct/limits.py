@@ -15,6 +15,9 @@ CLAIM_KEY_BYTES = 255
 DISCLOSURES = 1024
 """Disclosures in one token; ten times the largest credential seen in the field."""
 
+SIGNATURES = 4
+"""Signatures in the general JSON serialisation: each may cost a verification for every trusted key."""
+
 DECOYS = 256
 """Decoys that one map or array may ask for."""
 
@@ -142,3 +145,36 @@ X5C_CERTIFICATES = 5
 
 TRUST_CERTIFICATES = 64
 """Certificates in one PEM file, or trust anchors for one issuer: each may cost a signature check."""
+
+
+# The wallet server.
+
+RATE_KEYS = 50_000
+"""Callers whose rate a process remembers; the one who was away longest is forgotten, and begins anew."""
+
+LONG_POLLS = 10_000
+"""Requests of wallets that a process lets wait at once; beyond, they are answered as things stand."""
+
+WAIT_SECONDS = 30
+"""Longest time that a wallet may wait for an answer: proxies in between cut off what takes a minute."""
+
+IDEMPOTENCY_KEY_CHARS = 128
+"""Longest `Idempotency-Key`; 16 random bytes have 22 characters in base64url."""
+
+ISSUER_ERROR_BYTES = 16 * 1024
+"""An issuer's error; OAuth's have two short members."""
+
+STORED_ERRORS = 100_000
+"""Stored deliveries that hold no sealed answer: anybody can cause them, so the oldest make room."""
+
+WAKEUPS = 16
+"""Wake-ups of one session; a wallet has one session for each issuer."""
+
+WAKEUP_BYTES = 8 * 1024
+"""The request for a wake-up: an issuer, a number, a ticket, a handle."""
+
+WAKEUP_SECONDS = 30 * 86400
+"""Latest time for a wake-up: an issuer that takes a month asks its holder again."""
+
+ISSUER_LIST_BYTES = 1024 * 1024
+"""A file that lists issuers: some ten thousand."""

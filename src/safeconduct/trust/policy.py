@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,18 +37,21 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The demands of one verifier for one presentation.
 
     audience: the verifier's own identifier, or several of them, or WAIVED.
-    nonce: the value that this verifier gave out for this presentation, or WAIVED where replay is stopped
-        elsewhere. A callable decides on the received value itself.
+    nonce: the value that this verifier gave out for this presentation (bytes in SD-CWT, text in SD-JWT), or
+        WAIVED where replay is stopped elsewhere. A callable decides on the received value itself.
+    key_binding: WAIVED lets an SD-JWT pass that nobody proved to hold; an SD-CWT is never shown without one.
     leeway: seconds by which clocks may differ. max_age: seconds since the key binding was made, None: any.
     algorithms: COSE names of the accepted signature algorithms. types: accepted `vct` values, None: any.
     profiles: names of the accepted wire profiles, or profiles of a format; nothing else is tried.
     accept: names of leniencies. aead_keys: open encrypted disclosures.
     holder_keys: known holder keys, for tokens that name theirs by `kid` or thumbprint.
-    require_disclosure: demand that at least one claim is disclosed.
+    require_disclosure: demand that at least one claim is disclosed. require_claims: demand these claims, in
+        clear or disclosed; without `exp` among them a token that has none passes.
     """
 
     audience: str | tuple[str, ...] | Waived
-    nonce: bytes | Waived | Callable[[bytes | None], bool]
+    nonce: bytes | str | Waived | Callable[[Any], bool]
+    key_binding: Literal["demanded"] | Waived = "demanded"
     leeway: int = 0
     max_age: int | None = None
     algorithms: frozenset[str] = frozenset(algorithm.name for algorithm in ALGORITHMS)
@@ -58,6 +61,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     aead_keys: tuple[AeadKey, ...] = ()
     holder_keys: tuple[PublicKey, ...] = ()
     require_disclosure: bool = False
+    require_claims: frozenset[str] = frozenset()
 
     @property
     def audiences(self) -> tuple[str, ...]:

@@ -202,6 +202,8 @@ def _check_demands(
 ) -> None:
     if policy.require_disclosure and all(disclosure.kind == "decoy" for disclosure in (*shown, *opened)):
         raise Rejected("disclosure_required", "The policy demands at least one disclosure.")
+    if policy.require_claims and not policy.require_claims <= Claims(claims).keys():
+        raise Rejected("claim_missing", "A claim that the policy demands is not there.")
     if policy.types is not None and claims.get(VCT) not in policy.types:
         raise Rejected(
             "type_not_accepted", "The credential is not of an accepted type.", rule="SD-CWT-08 §15"
