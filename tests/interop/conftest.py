@@ -40,3 +40,9 @@ def cborg_peer() -> Iterator[Peer]:
 def oid4vc_peer() -> Iterator[Peer]:
     """@openid4vc/openid4vci (npm)."""
     yield from _peer("oid4vc")
+
+
+@pytest.fixture(scope="module")
+def sd_jwt_peer() -> Iterator[Peer]:
+    """@sd-jwt/core and @sd-jwt/sd-jwt-vc (npm)."""
+    yield from _peer("sd_jwt")

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { serve } from '../serve.mjs'
+import { Wallet } from './wallet.mjs'
 
 const { Openid4vciClient, getCredentialConfigurationsMatchingRequestFormat } = await import('@openid4vc/openid4vci')
 const oauth2 = await import('@openid4vc/oauth2')
@@ -26,7 +27,17 @@ function client(documents) {
   })
 }
 
+let wallet // the one at work
+
 await serve({
+  begin: async ({ offer, ...kind }) => { wallet = new Wallet(kind); await wallet.read(offer) },
+  tradeCode: ({ txCode }) => wallet.tradeCode(txCode),
+  authorize: (given) => wallet.authorize(given),
+  redirected: ({ url }) => wallet.redirected(url),
+  refresh: () => wallet.refresh(),
+  credentials: ({ configuration, count }) => wallet.credentials(configuration, count),
+  deferred: ({ transactionId }) => wallet.deferred(transactionId),
+  notify: ({ notificationId, event }) => wallet.notify(notificationId, event),
   offer: ({ uri, documents }) => client(documents).resolveCredentialOffer(uri),
   metadata: ({ issuer, documents }) => client(documents).resolveIssuerMetadata(issuer)
 })
