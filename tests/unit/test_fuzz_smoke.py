@@ -23,7 +23,7 @@ INNER = {
     "crypto": {"read_public", "read_private", "read_public_der", "read_private_der"},
     "formats": {"read", "parse"},
     "protocols": {"read", "read_json", "parse_configuration", "parse_granted", "verify_proofs"}
-    | {"parse_form", "verify_signed_request"},
+    | {"parse_form", "verify_signed_request", "verify_trusted"},
 }
 
 

@@ -1,7 +1,7 @@
 """What an OAuth endpoint answers to an unacceptable request, as data on the error's class.
 
 Sources: RFC 6749 §5.2 (token endpoint), RFC 6750 §3 (protected resources), RFC 9449 §5, §7.1, §8, §9 (DPoP),
-RFC 9396 §5 (authorization details).
+RFC 9396 §5 (authorization details), RFC 6749 §4.1.2.1 (authorization endpoint).
 """
 
 import re
@@ -61,6 +61,18 @@ class UnsupportedGrantType(OAuthError):
     oauth_error = "unsupported_grant_type"
 
 
+class UnsupportedResponseType(OAuthError):
+    """The server has no such way to answer an authorization request."""
+
+    oauth_error = "unsupported_response_type"
+
+
+class AccessDenied(OAuthError):
+    """The user, or the server on their behalf, has refused."""
+
+    oauth_error = "access_denied"
+
+
 class InvalidScope(OAuthError):
     """The scope is unknown, malformed or more than was granted."""
 
@@ -114,6 +126,15 @@ class UseDpopNonce(OAuthError):
     oauth_error = "use_dpop_nonce"
     resource_status = 401
     challenge = True
+
+
+class UseAttestationChallenge(OAuthError):
+    """The proof of a client attestation must carry a challenge of this server; the answer names one.
+
+    Source: draft-ietf-oauth-attestation-based-client-auth §6.2, §8.1.
+    """
+
+    oauth_error = "use_attestation_challenge"
 
 
 class ErrorResponse(msgspec.Struct, frozen=True):
