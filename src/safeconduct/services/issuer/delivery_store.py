@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from safeconduct.protocols.openid4vci.errors import (
     CredentialRequestDenied,
@@ -77,9 +77,7 @@ def deliver(
     )
     if taken.rowcount != 1:
         raise _used_up()
-    left = select(func.sum(identifiers.c.remaining)).where(identifiers.c.grant_id == grant_id)
-    over = connection.execute(left).scalar_one() == 0
-    move(connection, grant_by_id(connection, grant_id), "deliver_last" if over else "deliver")
+    move(connection, grant_by_id(connection, grant_id), "deliver")
 
 
 def _used_up() -> CredentialRequestDenied:

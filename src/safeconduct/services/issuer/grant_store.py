@@ -84,7 +84,7 @@ def redeem_grant(
         raise InvalidGrant("code_unknown", "The code is unknown, used or expired.", rule="OpenID4VCI §6.3")
     remember_proof(connection, redemption.proof_digest, expires_at=redemption.proof_expires_at)
     fits = hmac.compare_digest(grant.tx_digest or b"", redemption.tx_digest or b"")
-    if grant.state == "redeemed":
+    if grant.state in life.TRADED:
         if fits:  # who has only seen the offer cannot revoke what it gave
             move(connection, grant, "replay")
         return InvalidGrant("code_used", "The code is unknown, used or expired.", rule="RFC 6749 §4.1.2")
@@ -130,11 +130,12 @@ def sweep(connection: Connection, *, now: int, keep_grants_since: int) -> None:
 
 
 def move(connection: Connection, grant: Row[Any], event: life.Event) -> None:
-    """Follows one arrow; where it ends in a final state, the claims are erased."""
+    """Follows one arrow; where it ends in a final state, the claims are erased and the tokens revoked."""
     after = life.advance(grant.state, event)
     over = {"claims": None} if after in life.FINAL else {}
-    connection.execute(update(grants).where(grants.c.id == grant.id).values(state=after, **over))
-    if after in life.REVOKING:
+    if after != grant.state:
+        connection.execute(update(grants).where(grants.c.id == grant.id).values(state=after, **over))
+    if after in life.FINAL:
         connection.execute(delete(identifiers).where(identifiers.c.grant_id == grant.id))
         connection.execute(delete(tokens).where(tokens.c.grant_id == grant.id))
 

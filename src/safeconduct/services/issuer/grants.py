@@ -1,7 +1,8 @@
 """The life of a grant as a table: what an offer is, what happens to it, and what it is then.
 
-pending: offered. redeemed: traded for a token. issued: every credential delivered. expired, cancelled: over.
-locked: stopped because of misuse, too many wrong transaction codes or a code that came twice.
+pending: offered. redeemed: traded for a token. issued: a credential was delivered, there may be more to have.
+closed: over after that. expired, cancelled: over before or in spite of it. locked: stopped because of misuse,
+too many wrong transaction codes or a code that came twice.
 """
 
 from collections.abc import Mapping
@@ -9,14 +10,13 @@ from typing import Literal, get_args
 
 from safeconduct.errors import Rejected
 
-State = Literal["pending", "redeemed", "issued", "expired", "cancelled", "locked"]
+State = Literal["pending", "redeemed", "issued", "closed", "expired", "cancelled", "locked"]
 Event = Literal[
     "redeem",
     "wrong_tx_code",
     "last_wrong_tx_code",
     "replay",
     "deliver",
-    "deliver_last",
     "cancel",
     "expire",
 ]
@@ -30,20 +30,22 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     ("pending", "last_wrong_tx_code"): "locked",
     ("pending", "cancel"): "cancelled",
     ("pending", "expire"): "expired",
-    ("redeemed", "deliver"): "redeemed",
-    ("redeemed", "deliver_last"): "issued",
+    ("redeemed", "deliver"): "issued",
     ("redeemed", "replay"): "locked",
     ("redeemed", "cancel"): "cancelled",
     ("redeemed", "expire"): "expired",
+    ("issued", "deliver"): "issued",
+    ("issued", "replay"): "locked",
+    ("issued", "cancel"): "cancelled",
+    ("issued", "expire"): "closed",
 }
-"""Every arrow there is. Nothing leads out of issued, expired, cancelled and locked."""
+"""Every arrow there is. Nothing leads out of closed, expired, cancelled and locked."""
 
 FINAL: frozenset[State] = frozenset(STATES) - {state for state, _ in TRANSITIONS}
-"""States without a way out; a grant in one of them keeps no claims."""
+"""States without a way out; a grant in one of them keeps no claims, and its tokens are revoked."""
 
-REVOKING: frozenset[State] = FINAL - {"issued"}
-"""States in which the grant's token is revoked. One that did its work is left to expire, so that its wallet
-is told that there is no more to have."""
+TRADED: frozenset[State] = frozenset({"redeemed", "issued"})
+"""States in which the code has been traded for a token."""
 
 
 class TransitionRefused(Rejected):
