@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-extras=(dev postgres)
+extras=(dev postgres pkcs11)
 unset VIRTUAL_ENV PYTHONHOME PYTHONPATH
 
 is_recent() {

@@ -10,5 +10,5 @@ unset UV_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS
 
 uv lock --no-config "$@"
 uv export --quiet --no-config --frozen --no-emit-project --no-annotate --no-header \
-    --extra dev --extra postgres --output-file requirements.lock >/dev/null
+    --extra dev --extra postgres --extra pkcs11 --output-file requirements.lock >/dev/null
 echo "lock: $(grep -c '^name = ' uv.lock) packages in uv.lock, $(grep -c '==' requirements.lock) in requirements.lock"
