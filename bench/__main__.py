@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-MODULES = ("bench.sd_cwt", "bench.imports", "bench.peers")
+MODULES = ("bench.sd_cwt", "bench.sd_jwt", "bench.imports", "bench.peers")
 
 
 def main() -> int:

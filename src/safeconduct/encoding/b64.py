@@ -1,18 +1,28 @@
 """Base64url without padding (RFC 4648 §5, RFC 7515 §2): one text for each byte string, no other."""
 
 import binascii
+from collections.abc import Collection, Iterable
 
 from safeconduct import limits
 from safeconduct.errors import Malformed
 
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")
+_TO_LENIENT = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _RULE = "RFC 4648 §5"
+_PADDING = (b"", b"", b"==", b"=")
+# The last character of a group that is not full carries bits that stand for nothing and must be zero.
+_LAST = (frozenset(range(256)), frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 
 
 def encode(data: bytes) -> str:
     """Returns `data` as base64url text without padding."""
     return _encode(data).decode("ascii")
+
+
+def encode_each(items: Iterable[bytes]) -> list[str]:
+    """Returns each of `items` as `encode` does, in less time."""
+    return _lines(items).decode("ascii").split("\n")[:-1]
 
 
 def decode(text: str | bytes, *, max_bytes: int = limits.TOKEN_BYTES) -> bytes:
@@ -27,13 +37,36 @@ def decode(text: str | bytes, *, max_bytes: int = limits.TOKEN_BYTES) -> bytes:
         raise Malformed("base64url_too_large", "Base64url text is longer than allowed here.")
     try:
         encoded = text.encode("ascii") if isinstance(text, str) else text
-        data = binascii.a2b_base64(encoded.translate(_TO_STANDARD) + b"=" * (-len(encoded) % 4))
+        rest = len(encoded) & 3
+        if rest and encoded[-1] not in _LAST[rest]:
+            raise _malformed()
+        # What has no place in base64url, "=" included, becomes a character that strict mode refuses.
+        return binascii.a2b_base64(encoded.translate(_TO_STANDARD) + _PADDING[rest], strict_mode=True)
+    except ValueError as error:
+        raise _malformed() from error
+
+
+def decode_each(texts: Collection[bytes]) -> list[bytes]:
+    """Returns the bytes of each of `texts`, as `decode` reads them, in less time.
+
+    texts: together no longer than what the caller has bounded. Raises Malformed: "base64url_malformed".
+    """
+    if not texts:
+        return []
+    padded = b"==\n".join(texts) + b"=="
+    try:
+        data = [*map(binascii.a2b_base64, padded.translate(_TO_LENIENT).split(b"\n"))]
     except ValueError as error:
         raise _malformed() from error
     # a2b_base64 skips foreign characters and drops stray bits; only the one true encoding survives this.
-    if _encode(data) != encoded:
+    if len(data) != len(texts) or _lines(data) != b"\n".join(texts) + b"\n":
         raise _malformed()
     return data
+
+
+def _lines(items: Iterable[bytes]) -> bytes:
+    """Each item in base64url, with a line feed after it."""
+    return b"".join(map(binascii.b2a_base64, items)).translate(_TO_URL, b"=")
 
 
 def _encode(data: bytes) -> bytes:

@@ -8,8 +8,11 @@ import json
 import math
 import re
 from array import array
+from collections.abc import Collection
 from itertools import accumulate
 from typing import Any, NoReturn
+
+import msgspec
 
 from safeconduct import limits
 from safeconduct.errors import Malformed
@@ -37,10 +40,14 @@ def loads(
     if _depth(raw, max_depth) > max_depth:
         raise Malformed("json_too_deep", "JSON is nested deeper than allowed here.")
     try:
-        value = _DECODER.decode(text)
+        value, end = _scan(text, 0)
+        if end != len(text):
+            value = _DECODER.decode(text)
+    except StopIteration:
+        value = _with_space_around(text)
     except ValueError as error:
         raise _malformed("Text is not JSON.") from error
-    if _SURROGATE_ESCAPE.search(text):
+    if "\\u" in text and _SURROGATE_ESCAPE.search(text):
         _refuse_lone_surrogates(value)
     return value
 
@@ -53,6 +60,21 @@ def loads_object(
     if not isinstance(value, dict):
         raise Malformed("json_not_object", "JSON holds another value than an object.", rule=_RULE)
     return value
+
+
+def loads_each(texts: Collection[bytes]) -> list[Any]:
+    """Returns the value of each JSON text; fast where all are arrays of strings without escapes.
+
+    In such an array nothing is ambiguous, so that a reader without the checks of `loads` reads the same.
+    Raises as `loads`.
+    """
+    joined = b"".join(texts)
+    if b"\\" not in joined and len(joined) <= limits.JSON_BYTES:
+        try:
+            return [*map(_TEXTS.decode, texts)]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # another kind of value, or a fault that `loads` names
+    return [*map(loads, texts)]
 
 
 def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
@@ -81,6 +103,13 @@ def _both_forms(data: bytes | str, max_bytes: int) -> tuple[bytes, str]:
     if len(raw) > max_bytes:
         raise _too_large()
     return raw, text
+
+
+def _with_space_around(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except ValueError as error:
+        raise _malformed("Text is not JSON.") from error
 
 
 def _depth(raw: bytes, enough: int) -> int:
@@ -148,6 +177,8 @@ def _too_large() -> Malformed:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
 )
+_TEXTS = msgspec.json.Decoder(list[str])
+_scan = _DECODER.scan_once
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SORTING_ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True

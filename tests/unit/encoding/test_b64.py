@@ -101,3 +101,26 @@ def test_a_token_is_the_most_that_is_decoded_unless_told_otherwise() -> None:
     with pytest.raises(Malformed) as error:
         b64.decode(b64.encode(bytes(limits.TOKEN_BYTES + 1)))
     assert error.value.code == "base64url_too_large"
+
+
+def test_many_are_encoded_as_each_alone() -> None:
+    items = [bytes(range(256))[:length] for length in range(70)] + [b"\xfb\xff\xbf"]
+
+    assert b64.encode_each(items) == [b64.encode(item) for item in items]
+    assert b64.encode_each([]) == []
+    assert b64.decode_each([b64.encode(item).encode() for item in items]) == items
+    assert b64.decode_each([]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"Zg==", b"Zg=", b"A", b"AAAAA", b"+_-_", b"Zm9v\n", b"Zm9v\nZm9v", b"\n", b"Zm9v~Zm9v"),
+        *(b"Zm9v\xff", b"Zh", b"Zm9", b" Zm9v", b"====", b"Zm9v==\nZm9v"),
+    ],
+)
+def test_one_foreign_text_among_many_is_refused(text: bytes) -> None:
+    for texts in ([text], [b"Zm9v", text], [text, b"Zm9v"], [b"", text]):
+        with pytest.raises(Malformed) as caught:
+            b64.decode_each(texts)
+        assert caught.value.code == "base64url_malformed"

@@ -218,3 +218,51 @@ def test_dumps_refuses_what_json_cannot_hold(value: Any) -> None:
 def test_dumps_refuses_other_types_and_keys_that_are_not_text(value: Any) -> None:
     with pytest.raises(TypeError):
         json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["salt","name","value"]',
+        ' [ "a" , "b" ]\n',
+        "[]",
+        '["é\x7f"]',
+        '["\\ud83d\\ude00"]',
+        '["a",1,null,true,1.5,{"b":["c"]},[]]',
+        '{"a":"b"}',
+        '"a"',
+    ],
+)
+def test_loads_each_reads_what_loads_reads(text: str) -> None:
+    assert json.loads_each([text.encode(), b'["a"]', text.encode()]) == [
+        json.loads(text),
+        ["a"],
+        json.loads(text),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'["a\nb"]', "json_malformed"),
+        (b'["\xff"]', "json_malformed"),
+        (b'["\xed\xa0\x80"]', "json_malformed"),
+        (b'["\\ud800"]', "json_malformed"),
+        (b'["a",]', "json_malformed"),
+        (b'["a"]]', "json_malformed"),
+        (b'["a"', "json_malformed"),
+        (b"", "json_malformed"),
+        (b'["a",NaN]', "json_malformed"),
+        (b'\xef\xbb\xbf["a"]', "json_malformed"),
+        (b'["a",{"b":1,"b":2}]', "json_duplicate_member"),
+        (b"[" * 100 + b"]" * 100, "json_too_deep"),
+        (b'["' + b"a" * limits.JSON_BYTES + b'"]', "json_too_large"),
+    ],
+)
+def test_loads_each_refuses_what_loads_refuses(data: bytes, code: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        json.loads_each([b'["a"]', data])
+    assert caught.value.code == code
+    with pytest.raises(Malformed) as caught:
+        json.loads(data)
+    assert caught.value.code == code

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Collection
+from itertools import repeat
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import msgspec
@@ -44,8 +46,14 @@ class JsonCodec(msgspec.Struct, frozen=True):
 
         Raises Malformed: disclosure_malformed; Rejected: salt_duplicate.
         """
-        disclosures = tuple(map(_disclosure, texts))
-        if len({item.salt for item in disclosures}) != len(disclosures) and len({*texts}) == len(texts):
+        try:
+            opened = json.loads_each(b64.decode_each(texts))
+        except SafeconductError as error:
+            raise Malformed(
+                "disclosure_malformed", "A disclosure is not JSON in base64url.", rule=_RULE
+            ) from error
+        disclosures = _entries(texts, opened) or tuple(map(_disclosure, texts, opened))
+        if len({*map(_SALT, disclosures)}) != len(disclosures) == len({*texts}):
             raise Rejected("salt_duplicate", "Two disclosures have the same salt.", rule="RFC 9901 §4.2.1")
         return disclosures
 
@@ -55,8 +63,8 @@ class JsonCodec(msgspec.Struct, frozen=True):
 
     def index(self, disclosures: Collection[Disclosure]) -> dict[Any, Disclosure]:
         """Return the disclosures by digest."""
-        new, encode = self.hash_new, b64.encode
-        return {encode(new(item.encoded).digest()): item for item in disclosures}
+        digests = b64.encode_each(map(_DIGEST, map(self.hash_new, map(_ENCODED, disclosures))))
+        return dict(zip(digests, disclosures, strict=True))
 
     def element(self, digest: str) -> Any:
         """Write a redacted array element."""
@@ -101,20 +109,26 @@ CODECS = {
 """By name in the IANA registry of Named Information hashes; the truncated ones there are too short."""
 
 
-def _disclosure(text: bytes) -> Disclosure:
-    try:
-        parts = json.loads(b64.decode(text))
-    except SafeconductError as error:
-        raise Malformed(
-            "disclosure_malformed", "A disclosure is not JSON in base64url.", rule=_RULE
-        ) from error
-    if type(parts) is not list or not 2 <= len(parts) <= 3 or type(parts[0]) is not str:
-        raise Malformed(
-            "disclosure_malformed", "A disclosure is not [salt, value] or [salt, name, value].", rule=_RULE
-        )
-    if len(parts) == 2:
+def _entries(texts: Collection[bytes], opened: list[Any]) -> tuple[Disclosure, ...] | None:
+    """Return all disclosures at once where each is one of a map entry; None where some is not."""
+    if not (_ONLY_LISTS.issuperset(map(type, opened)) and {*map(len, opened)} == {3}):
+        return None
+    salts, keys, values = zip(*opened, strict=True)
+    if not (_ONLY_TEXTS.issuperset(map(type, salts)) and _ONLY_TEXTS.issuperset(map(type, keys))):
+        return None
+    return tuple(map(Disclosure, repeat("entry"), salts, texts, values, keys))
+
+
+def _disclosure(text: bytes, parts: Any) -> Disclosure:
+    size = len(parts) if type(parts) is list else 0
+    if size == 3 and type(parts[0]) is type(parts[1]) is str:
+        return Disclosure("entry", parts[0], text, parts[2], parts[1])
+    if size == 2 and type(parts[0]) is str:
         return Disclosure("element", parts[0], text, parts[1])
-    salt, key, value = parts
-    if type(key) is not str:
-        raise Malformed("disclosure_malformed", "The claim name of a disclosure is not text.", rule=_RULE)
-    return Disclosure("entry", salt, text, value, key)
+    raise Malformed(
+        "disclosure_malformed", "A disclosure is not [salt, value] or [salt, name, value].", rule=_RULE
+    )
+
+
+_ONLY_LISTS, _ONLY_TEXTS = frozenset[type]({list}), frozenset[type]({str})
+_SALT, _ENCODED, _DIGEST = attrgetter("salt"), attrgetter("encoded"), methodcaller("digest")
