@@ -13,7 +13,19 @@ from fuzz.trees import mutate
 from safeconduct.crypto.agreement import AgreementPublicKey
 from safeconduct.encoding import json
 from safeconduct.formats import sd_cwt
-from safeconduct.protocols.oauth import authorization, authorization_details, dpop, errors, form, token, urls
+from safeconduct.protocols.oauth import (
+    authorization,
+    authorization_details,
+    authorization_request,
+    authorization_response,
+    dpop,
+    errors,
+    form,
+    redirect_uri,
+    scope,
+    token,
+    urls,
+)
 from safeconduct.protocols.oauth import metadata as server_metadata
 from safeconduct.protocols.openid4vci import (
     configuration,
@@ -178,6 +190,16 @@ def _token_response(body: bytes) -> None:
     token.parse_token_response(body, requested=(wanted,), token_type="DPoP")
 
 
+def _authorization_response(received: str) -> None:
+    authorization_response.parse_authorization_response(received, issuer=ISSUER, state="s")
+
+
+def _redirect_uri(received: str) -> None:
+    uri = redirect_uri.check_redirect_uri(received)
+    redirect_uri.same_redirect_uri(uri, uri)
+    redirect_uri.form_action_source(uri)
+
+
 def _query(received: str) -> None:
     authorization.check_no_token_in_query(received)
 
@@ -204,10 +226,32 @@ _TEXTS: tuple[tuple[str, Callable[[str], object], tuple[str, ...]], ...] = (
     ("oauth.authorization", authorization.parse_authorization, ("DPoP abc", "Bearer a.b=", "bearer  x")),
     ("oauth.query", _query, ("a=b&c=%41", "access_token=1", "resource=a&resource=b")),
     (
+        "oauth.authorization_response",
+        _authorization_response,
+        (form.encode_form([("iss", ISSUER), ("state", "s"), ("code", "c")]).decode(), f"{_URL}?error=x"),
+    ),
+    (
+        "oauth.redirect_uri",
+        _redirect_uri,
+        (_URL, "com.example.wallet:/cb", "http://[::1]:80/cb", "http://127.0.0.1/cb"),
+    ),
+    ("oauth.scope", scope.parse_scope, ("a b", "a")),
+    (
         "oauth.urls",
         _url,
         (_URL, "https://[::1]:443/%7ea/../b?x#y", "http://127.0.0.1:80", "https://a@b:99999"),
     ),
+)
+_PUSHED = authorization_request.authorization_request_form(
+    authorization_request.AuthorizationRequest(
+        client_id="client",
+        redirect_uri=_URL,
+        code_challenge="A" * 43,
+        state="s",
+        scope=("a", "b"),
+        authorization_details=(authorization_details.CredentialDetail("card"),),
+        dpop_jkt="A" * 43,
+    )
 )
 _FORM = form.encode_form(
     [
@@ -227,6 +271,16 @@ TARGETS = (
         for name, read, texts in _TEXTS
     ),
     Target(name="oauth.token_request", read=token.parse_token_request, seeds=lambda: [_FORM]),
+    Target(
+        name="oauth.authorization_request",
+        read=authorization_request.parse_authorization_request,
+        seeds=lambda: [_PUSHED],
+    ),
+    _document(
+        "oauth.pushed_response",
+        authorization_request.parse_pushed_response,
+        {"request_uri": "urn:x", "expires_in": 60},
+    ),
     Target(
         name="oauth.error",
         read=lambda body: errors.parse_error(body, status=400),

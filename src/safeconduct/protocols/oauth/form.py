@@ -1,6 +1,6 @@
 """Form bodies (application/x-www-form-urlencoded) as OAuth reads them (RFC 6749 §3.2, Appendix B)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlencode
 
 from safeconduct import limits
@@ -26,6 +26,17 @@ def parse_form(body: bytes | str) -> dict[str, str]:
         parameters.setdefault(name, value)
     # RFC 6749 §3.2: a parameter without a value is as if it were omitted.
     return {name: value for name, value in parameters.items() if value}
+
+
+def bounded(parameters: Mapping[str, str], name: str, most: int = limits.CODE_CHARS) -> str | None:
+    """Returns one parameter, None without it.
+
+    most: characters that it may have. Raises InvalidRequest "parameter_too_long".
+    """
+    value = parameters.get(name)
+    if value is not None and len(value) > most:
+        raise InvalidRequest("parameter_too_long", "A parameter is longer than allowed here.")
+    return value
 
 
 def encode_form(pairs: Iterable[tuple[str, str]]) -> bytes:

@@ -7,7 +7,7 @@ import msgspec
 from safeconduct import limits
 from safeconduct.errors import Rejected
 from safeconduct.protocols import wire
-from safeconduct.protocols.oauth import token, urls
+from safeconduct.protocols.oauth import pkce, token, urls
 
 _WELL_KNOWN = "oauth-authorization-server"
 
@@ -28,6 +28,11 @@ class AuthorizationServer(msgspec.Struct, frozen=True, kw_only=True, omit_defaul
     code_challenge_methods_supported: tuple[str, ...] = ()
     dpop_signing_alg_values_supported: tuple[str, ...] = ()
     authorization_details_types_supported: tuple[str, ...] = ()
+    scopes_supported: tuple[str, ...] = ()
+    require_pushed_authorization_requests: bool = False
+    authorization_response_iss_parameter_supported: bool = False
+    client_attestation_signing_alg_values_supported: tuple[str, ...] = ()
+    client_attestation_pop_signing_alg_values_supported: tuple[str, ...] = ()
     anonymous_pre_authorized: bool = msgspec.field(
         name="pre-authorized_grant_anonymous_access_supported", default=False
     )
@@ -80,3 +85,30 @@ def pre_authorized_token_endpoint(server: AuthorizationServer) -> str:
     if server.token_endpoint is None:
         raise Rejected("token_endpoint_missing", "The server names no token endpoint.", rule="RFC 8414 §2")
     return server.token_endpoint
+
+
+class AuthorizationEndpoints(msgspec.Struct, frozen=True):
+    """Where a wallet goes for the authorization code flow."""
+
+    pushed_request: str
+    authorization: str
+    token: str
+
+
+def authorization_endpoints(server: AuthorizationServer) -> AuthorizationEndpoints:
+    """Returns the endpoints of the code flow, if the server has what a wallet needs to use it safely.
+
+    That is: pushed requests, PKCE by S256, and its name in the response (RFC 9207).
+    Raises Rejected "code_flow_not_offered" (an endpoint is missing, or the grant type is not listed),
+    "pkce_not_offered", "iss_not_offered".
+    """
+    pushed, authorization = server.pushed_authorization_request_endpoint, server.authorization_endpoint
+    # RFC 8414 §2: without the member, the authorization code is among the grants.
+    grants = server.grant_types_supported or (token.AUTHORIZATION_CODE,)
+    if not pushed or not authorization or not server.token_endpoint or token.AUTHORIZATION_CODE not in grants:
+        raise Rejected("code_flow_not_offered", "The server does not take pushed authorization requests.")
+    if pkce.METHOD not in server.code_challenge_methods_supported:
+        raise Rejected("pkce_not_offered", "The server does not offer PKCE by S256.", rule="HAIP §4.1")
+    if not server.authorization_response_iss_parameter_supported:
+        raise Rejected("iss_not_offered", "The server does not name itself in its answers.", rule="RFC 9207")
+    return AuthorizationEndpoints(pushed, authorization, server.token_endpoint)

@@ -98,6 +98,42 @@ def test_a_server_that_takes_no_pre_authorized_codes_is_refused(changes: dict[st
     assert caught.value.code == code
 
 
+CODE_FLOW = {
+    "authorization_endpoint": "https://server.example/authorize",
+    "pushed_authorization_request_endpoint": "https://server.example/par",
+    "grant_types_supported": ["authorization_code"],
+    "code_challenge_methods_supported": ["S256"],
+    "authorization_response_iss_parameter_supported": True,
+}
+
+
+def test_a_server_for_the_code_flow_names_its_endpoints() -> None:
+    endpoints = metadata.AuthorizationEndpoints(
+        "https://server.example/par", "https://server.example/authorize", "https://server.example/token"
+    )
+    assert metadata.authorization_endpoints(parse(**CODE_FLOW)) == endpoints
+    assert metadata.authorization_endpoints(parse(**{**CODE_FLOW, "grant_types_supported": []})) == endpoints
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"pushed_authorization_request_endpoint": None}, "code_flow_not_offered"),
+        ({"authorization_endpoint": None}, "code_flow_not_offered"),
+        ({"token_endpoint": None}, "code_flow_not_offered"),
+        ({"grant_types_supported": [token.PRE_AUTHORIZED_CODE]}, "code_flow_not_offered"),
+        ({"code_challenge_methods_supported": ["plain"]}, "pkce_not_offered"),
+        ({"authorization_response_iss_parameter_supported": False}, "iss_not_offered"),
+    ],
+)
+def test_a_server_without_what_makes_the_code_flow_safe_is_refused(
+    changes: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(Rejected) as caught:
+        metadata.authorization_endpoints(parse(**{**CODE_FLOW, **changes}))
+    assert caught.value.code == code
+
+
 @pytest.mark.parametrize("changes", [{"issuer": 1}, {"grant_types_supported": "x"}, {"token_endpoint": []}])
 def test_members_of_other_types_are_malformed(changes: dict[str, Any]) -> None:
     with pytest.raises(Malformed) as caught:

@@ -1,4 +1,4 @@
-"""Token requests and responses for pre-authorized codes (OpenID4VCI 1.0 §6)."""
+"""Token requests and responses (RFC 6749 §4.1.3, §5, §6; OpenID4VCI 1.0 §6)."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ from safeconduct.protocols.oauth.errors import (
     InvalidAuthorizationDetails,
     InvalidClient,
     InvalidRequest,
+    InvalidScope,
     UnsupportedGrantType,
 )
 
@@ -25,7 +26,23 @@ REQUEST = token.TokenRequest(
     pre_authorized_code="code", tx_code="1234", client_id="wallet", authorization_details=(WISH,)
 )
 RESPONSE = token.TokenResponse(
-    access_token="abc", token_type="DPoP", expires_in=300, authorization_details=(GRANT,)
+    access_token="abc",
+    token_type="DPoP",
+    expires_in=300,
+    authorization_details=(GRANT,),
+    scope=("diploma",),
+    refresh_token="refresh",
+)
+CODE_REQUEST = token.AuthorizationCodeRequest(
+    code="code",
+    redirect_uri="https://wallet.example/cb",
+    code_verifier="v" * 43,
+    client_id="wallet",
+    authorization_details=(WISH,),
+    resource="https://issuer.example",
+)
+REFRESH = token.RefreshRequest(
+    refresh_token="refresh", client_id="wallet", authorization_details=(WISH,), scope=("diploma",)
 )
 
 
@@ -34,23 +51,37 @@ def body(**parameters: str | None) -> bytes:
     return form.encode_form((name, value) for name, value in members.items() if value is not None)
 
 
-@pytest.mark.parametrize("request_", [REQUEST, token.TokenRequest(pre_authorized_code="code")])
-def test_a_request_is_read_as_it_was_written(request_: token.TokenRequest) -> None:
+@pytest.mark.parametrize(
+    "request_",
+    [
+        REQUEST,
+        token.TokenRequest(pre_authorized_code="code"),
+        token.TokenRequest(pre_authorized_code="code", scope=("a", "b")),
+        CODE_REQUEST,
+        token.AuthorizationCodeRequest(code="code", redirect_uri=None, code_verifier=None),
+        REFRESH,
+        token.RefreshRequest(refresh_token="refresh"),
+    ],
+)
+def test_a_request_is_read_as_it_was_written(request_: token.AnyTokenRequest) -> None:
     assert token.parse_token_request(token.token_request_form(request_)) == request_
 
 
 def test_unknown_parameters_are_ignored() -> None:
-    assert (
-        token.parse_token_request(body(resource="https://issuer.example", x="1")).pre_authorized_code
-        == "code"
-    )
+    read = token.parse_token_request(body(resource="https://issuer.example", x="1"))
+    assert read == token.TokenRequest(pre_authorized_code="code")
 
 
 @pytest.mark.parametrize(
     ("parameters", "kind", "code"),
     [
         ({"grant_type": None}, InvalidRequest, "grant_type_missing"),
-        ({"grant_type": "authorization_code"}, UnsupportedGrantType, "grant_type_unsupported"),
+        ({"grant_type": "password"}, UnsupportedGrantType, "grant_type_unsupported"),
+        ({"grant_type": "authorization_code"}, InvalidRequest, "code_missing"),
+        ({"grant_type": "refresh_token"}, InvalidRequest, "code_missing"),
+        ({"scope": "\u00e9"}, InvalidScope, "scope_malformed"),
+        ({"scope": "a  b"}, InvalidScope, "scope_malformed"),
+        ({"scope": " ".join(map(str, range(limits.LIST_ITEMS + 1)))}, InvalidScope, "scope_malformed"),
         ({"pre-authorized_code": None}, InvalidRequest, "code_missing"),
         ({"pre-authorized_code": ""}, InvalidRequest, "code_missing"),
         ({"pre-authorized_code": "a" * (limits.CODE_CHARS + 1)}, InvalidRequest, "parameter_too_long"),
@@ -100,6 +131,8 @@ def test_codes_and_tokens_are_not_shown() -> None:
     assert "1234" not in repr(REQUEST)
     assert "'code'" not in repr(REQUEST)
     assert "abc" not in repr(RESPONSE)
+    assert "'code'" not in repr(CODE_REQUEST)
+    assert "'refresh'" not in repr(REFRESH)
 
 
 def test_a_response_is_read_as_it_was_written() -> None:
@@ -127,6 +160,10 @@ def test_a_response_without_details_is_good_if_none_were_asked_for() -> None:
         ({"access_token": "a\n"}, Malformed, "message_malformed"),
         ({"access_token": "a" * (limits.TOKEN_CHARS + 1)}, Malformed, "message_malformed"),
         ({"expires_in": -1}, Malformed, "message_malformed"),
+        ({"refresh_token": "a" * (limits.TOKEN_CHARS + 1)}, Malformed, "message_malformed"),
+        ({"refresh_token": "a\n"}, Malformed, "message_malformed"),
+        ({"scope": ["a"]}, Malformed, "message_malformed"),
+        ({"scope": "\u00e9"}, Malformed, "scope_malformed"),
         ({"expires_in": "300"}, Malformed, "message_malformed"),
         ({"authorization_details": None}, Rejected, "authorization_details_missing"),
         ({"authorization_details": []}, Malformed, "details_malformed"),
@@ -171,7 +208,8 @@ def test_a_secret_has_256_random_bits() -> None:
 
 @given(st.binary())
 def test_any_body_is_a_request_or_a_safeconduct_error(data: bytes) -> None:
-    read_or_refused(lambda: token.parse_token_request(data), token.TokenRequest)
+    kinds = (token.TokenRequest, token.AuthorizationCodeRequest, token.RefreshRequest)
+    read_or_refused(lambda: token.parse_token_request(data), kinds)
 
 
 @given(st.binary() | st.from_regex(rb'\{"access_token":.{0,20}\}', fullmatch=True))
