@@ -104,6 +104,9 @@ FORM_FIELDS = 32
 CODE_CHARS = 512
 """Longest pre-authorized code, transaction code, client id or credential identifier."""
 
+STATE_CHARS = 2048
+"""Longest `state` of an authorization request, which is kept and echoed; conformance tests send a kilobyte."""
+
 TOKEN_CHARS = 8 * 1024
 """Longest access token; some servers issue JWTs. HTTP servers stop near 8 kB for a header."""
 
