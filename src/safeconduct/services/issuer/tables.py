@@ -53,6 +53,7 @@ grants = Table(
     Column("code_challenge", Text),
     Column("thumbprint", Text),
     Column("scope", Text),
+    Column("details", Text),
     Column("redeemed_at", BigInteger),
     Column("created_at", BigInteger, nullable=False, index=True),
     Column("expires_at", BigInteger, nullable=False, index=True),
@@ -64,6 +65,7 @@ tx_digest: of the transaction code, keyed with the pre-authorized code, which is
 cannot be tried out on a stolen database. own_reference: by which management knows the case.
 subject: whom the source of claims is asked about. deferred: management approves each issuance.
 client_id, redirect_uri, code_challenge, thumbprint: what an authorization code is bound to.
+scope: what a user has granted by scope. details: JSON, the configurations granted by authorization details.
 """
 
 tokens = Table(
@@ -117,12 +119,15 @@ authorizations = Table(
     Column("client_id", Text, nullable=False),
     Column("grant_id", Text),
     Column("login_digest", LargeBinary),
+    Column("attempts_left", Integer, nullable=False),
+    Column("identity", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
 """Pushed authorization requests, by the digest of their `request_uri`. request: JSON.
 
-login_digest: of the cookie that binds the request to the browser that opened it.
+login_digest: of the cookie that binds the request to the browser that opened it. identity: JSON, who has
+logged in there, until they have decided.
 """
 
 links = Table(
@@ -134,6 +139,15 @@ links = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
 """One-time links by which a subject logs in."""
+
+attempts = Table(
+    "issuer_attempts",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+"""Failed logins by account, for a while; some accounts share a row, so that there are never many."""
 
 seen = Table(
     "issuer_seen",

@@ -46,6 +46,7 @@ def _widen_grants() -> None:
         sa.Column("code_challenge", sa.Text),
         sa.Column("thumbprint", sa.Text),
         sa.Column("scope", sa.Text),
+        sa.Column("details", sa.Text),
         sa.Column("redeemed_at", sa.BigInteger),
     ):
         op.add_column("issuer_grants", column)
@@ -64,6 +65,8 @@ def _create_authorization() -> None:
         sa.Column("client_id", sa.Text, nullable=False),
         sa.Column("grant_id", sa.Text),
         sa.Column("login_digest", sa.LargeBinary),
+        sa.Column("attempts_left", sa.Integer, nullable=False),
+        sa.Column("identity", sa.LargeBinary),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False, index=True),
     )
@@ -72,6 +75,12 @@ def _create_authorization() -> None:
         sa.Column("digest", sa.LargeBinary, primary_key=True),
         _tenant(),
         sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False, index=True),
+    )
+    op.create_table(
+        "issuer_attempts",
+        sa.Column("digest", sa.LargeBinary, primary_key=True),
+        sa.Column("count", sa.Integer, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False, index=True),
     )
     op.create_table(
