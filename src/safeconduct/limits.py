@@ -18,6 +18,9 @@ DISCLOSURES = 1024
 SIGNATURES = 4
 """Signatures in the general JSON serialisation: each may cost a verification for every trusted key."""
 
+TYPE_EXTENSIONS = 8
+"""Types of credentials that may extend one another: each is a document to fetch."""
+
 DECOYS = 256
 """Decoys that one map or array may ask for."""
 
@@ -181,3 +184,27 @@ WAKEUP_SECONDS = 30 * 86400
 
 ISSUER_LIST_BYTES = 1024 * 1024
 """A file that lists issuers: some ten thousand."""
+
+
+# The wallet.
+
+PASSPHRASE_BYTES = 1024
+"""Longest passphrase, in UTF-8: a sentence has a hundred."""
+
+WALLET_BACKUP_BYTES = 64 * 1024 * 1024
+"""A backup of a wallet: some ten thousand credentials of a few kB."""
+
+
+# The issuer's management, and the operator's servers that it asks and tells.
+
+SIGNATURE_AGE = 300
+"""Seconds by which the times of a signed webhook's sender and receiver may differ."""
+
+SOURCE_BYTES = 64 * 1024 * 1024
+"""A CSV file of claims: some hundred thousand people; more belong in a database."""
+
+MANAGEMENT_TEXT_CHARS = 256
+"""Longest subject, reference or cursor in a management request."""
+
+OFFER_SECONDS = 30 * 86400
+"""Longest life of an offer: whoever finds it later must not be able to use it."""

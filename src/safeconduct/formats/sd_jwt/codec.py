@@ -116,7 +116,7 @@ def _entries(texts: Collection[bytes], opened: list[Any]) -> tuple[Disclosure, .
     salts, keys, values = zip(*opened, strict=True)
     if not (_ONLY_TEXTS.issuperset(map(type, salts)) and _ONLY_TEXTS.issuperset(map(type, keys))):
         return None
-    return tuple(map(Disclosure, repeat("entry"), salts, texts, values, keys))
+    return tuple(map(Disclosure, repeat(_ENTRY), salts, texts, values, keys))
 
 
 def _disclosure(text: bytes, parts: Any) -> Disclosure:
@@ -130,5 +130,6 @@ def _disclosure(text: bytes, parts: Any) -> Disclosure:
     )
 
 
+_ENTRY: Kind = "entry"
 _ONLY_LISTS, _ONLY_TEXTS = frozenset[type]({list}), frozenset[type]({str})
 _SALT, _ENCODED, _DIGEST = attrgetter("salt"), attrgetter("encoded"), methodcaller("digest")

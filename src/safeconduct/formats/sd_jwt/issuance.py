@@ -82,7 +82,9 @@ def _check_issuable(claims: Mapping[Any, Any], profile: Profile) -> None:
             )
     if not profile.required <= claims.keys():
         missing = min(profile.required - claims.keys())
-        raise Rejected("claim_missing", f"The claim {missing} is missing.", rule="SD-JWT-VC §2.2.2.2")
+        raise Rejected(
+            "claim_missing", f"The claim {missing} is missing.", rule="SD-JWT-VC, Registered JWT Claims"
+        )
     plain = {name: _unmarked(claims[name]) for name in values.REGISTERED & claims.keys()}
     values.check_registered(plain)
     values.check_order(plain)

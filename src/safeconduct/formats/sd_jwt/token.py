@@ -123,7 +123,9 @@ def reveal_token(token: OpenToken, *, locate: bool = False) -> Revealed:
     values.check_registered(claims)
     if not profile.required <= claims.keys():
         missing = min(profile.required - claims.keys())
-        raise Rejected("claim_missing", f"The claim {missing} is missing.", rule="SD-JWT-VC §2.2.2.2")
+        raise Rejected(
+            "claim_missing", f"The claim {missing} is missing.", rule="SD-JWT-VC, Registered JWT Claims"
+        )
     return revealed
 
 

@@ -1,4 +1,4 @@
-"""Registered claims: their types, the order of times, the clock (RFC 7519 §4.1, draft SD-JWT VC §2.2.2)."""
+"""Registered claims: their types, the order of times, the clock (RFC 7519 §4.1, SD-JWT VC)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,6 @@ import msgspec
 
 from safeconduct import limits
 from safeconduct.errors import Malformed, Rejected
-
-_VC = "SD-JWT-VC §2.2.2"
 
 
 class StatusReference(msgspec.Struct, frozen=True):
@@ -27,7 +25,7 @@ class StatusReference(msgspec.Struct, frozen=True):
 def check_registered(claims: Mapping[str, Any]) -> None:
     """Check the types of the registered claims in a claim set.
 
-    Raises Malformed: claim_type. Source: RFC 7519 §4.1, RFC 7800 §3.1, draft SD-JWT VC §2.2.2.2.
+    Raises Malformed: claim_type. Source: RFC 7519 §4.1, RFC 7800 §3.1, SD-JWT VC (Registered JWT Claims).
     """
     for name in _TYPES.keys() & claims.keys():
         if type(claims[name]) not in _TYPES[name]:

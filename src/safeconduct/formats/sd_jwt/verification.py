@@ -57,7 +57,7 @@ def verify(data: str | bytes | Parsed, *, trust: Trust, policy: Policy, now: int
 
     data: the presentation, as text or as `parse` returned it. now: seconds since 1970.
     Raises SafeconductError; docs/rules/sd-jwt.md lists each code with its clause.
-    Source: RFC 9901 §7.1, §7.3; draft SD-JWT VC §2.4.
+    Source: RFC 9901 §7.1, §7.3; draft SD-JWT VC, Verification and Processing.
     """
     # §7.3 steps 1 and 2: the policy alone decides whether key binding is demanded.
     presented = _parsed(data, policy)
@@ -118,13 +118,13 @@ def _check_binding(
         raise Rejected("kbt_typ", "The key binding is not typed as one.", rule=f"{_STEP_5}.4")
     jws.verify(binding, key=holder, algorithms=token.jose_names(policy.algorithms), typ=None)
     claims = _binding_claims(binding)
+    _take_sd_hash(claims, presented.token)
     _check_binding_clock(claims, policy, now)
     _check_nonce(claims["nonce"], policy)
     if policy.audience is not WAIVED and claims["aud"] not in policy.audiences:
         raise Rejected(
             "kbt_audience_mismatch", "The key binding is meant for another audience.", rule=f"{_STEP_5}.6"
         )
-    _take_sd_hash(claims, presented.token)
     return claims
 
 
@@ -206,5 +206,7 @@ def _check_demands(claims: Mapping[str, Any], sd_jwt: OpenToken, policy: Policy)
         raise Rejected("disclosure_required", "The policy demands at least one disclosure.")
     if policy.types is not None and claims.get("vct") not in policy.types:
         raise Rejected(
-            "type_not_accepted", "The credential is not of an accepted type.", rule="SD-JWT-VC §2.2.2.1"
+            "type_not_accepted",
+            "The credential is not of an accepted type.",
+            rule="SD-JWT-VC, Registered JWT Claims",
         )
