@@ -1,5 +1,6 @@
 """What tests need from outside: skipped with a reason where it is missing, a failure there with CI=true."""
 
+import importlib.util
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import NoReturn
 import pytest
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
+from tests.softhsm import SoftHsm, find_module
 
 _ROOT = Path(__file__).parent.parent
 _POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
@@ -37,6 +39,19 @@ def postgres_url() -> Iterator[str]:
     yield f"{base}?options=-csearch_path%3D{schema}"
     with engine.begin() as connection:
         connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
+    """A SoftHSM with an empty token "safeconduct", for this process and those that it starts."""
+    module = find_module()
+    if module is None or importlib.util.find_spec("pkcs11") is None:
+        _missing("no SoftHSM is installed (scripts/softhsm.sh; extra: pkcs11)")
+    made = SoftHsm(tmp_path_factory.mktemp("softhsm"), module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFTHSM2_CONF", str(made.configuration))
+        made.make_token("safeconduct")
+        yield made
 
 
 def _missing(reason: str) -> NoReturn:
