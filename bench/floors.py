@@ -104,6 +104,46 @@ def issue(
     return encrypt(text, load(wanted), wanted.get("kid", ""))
 
 
+REQUEST_KEY, SIGNING_KEY, HOLDER_KEY, RESPONSE_KEY = (ec.generate_private_key(CURVE) for _ in range(4))
+CLAIMS = {"iss": "https://issuer.example", "vct": "https://issuer.example/card", "iat": 0, "exp": 1}
+REDACTED = {f"claim_{number}": f"value of claim_{number}" for number in range(8)}
+
+
+def sample_request(batch: int = 1) -> str:
+    """An encrypted request for `batch` credentials, of the size that real ones have."""
+    header = {"typ": "openid4vci-proof+jwt", "alg": "ES256", "jwk": jwk(HOLDER_KEY.public_key())}
+    claims = {"aud": "https://issuer.example", "iat": 1_800_000_000, "nonce": "n" * 75}
+    proof = sign(HOLDER_KEY, header, json.dumps(claims).encode())
+    own = {**jwk(RESPONSE_KEY.public_key()), "kid": "k" * 22, "use": "enc", "alg": "ECDH-ES"}
+    members = {
+        "credential_identifier": "i" * 22,
+        "proofs": {"jwt": [proof] * batch},
+        "credential_response_encryption": {"jwk": own, "enc": "A256GCM"},
+    }
+    text = json.dumps(members).encode()
+    return encrypt(text.ljust(1 << (len(text) - 1).bit_length()), REQUEST_KEY.public_key(), "k" * 12)
+
+
+def sample_dpop_proof() -> str:
+    """A DPoP proof as wallets send it."""
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk(HOLDER_KEY.public_key())}
+    claims = {"htm": "POST", "htu": "https://issuer.example/credential", "iat": 1_800_000_000}
+    more = {"jti": "j" * 22, "nonce": "n" * 75, "ath": "a" * 43}
+    return sign(HOLDER_KEY, header, json.dumps(claims | more).encode())
+
+
+def issue_sample(request: str) -> str:
+    """Answer a request of `sample_request` with credentials of eight disclosures."""
+    return issue(
+        request,
+        request_key=REQUEST_KEY,
+        signing_key=SIGNING_KEY,
+        header={"typ": "dc+sd-jwt", "alg": "ES256", "kid": "k" * 43},
+        claims=CLAIMS,
+        redacted=REDACTED,
+    )
+
+
 def _content_key(shared: bytes) -> bytes:
     info = b"\x00\x00\x00\x07A256GCM" + bytes(8) + (256).to_bytes(4, "big")
     return hashlib.sha256(b"\x00\x00\x00\x01" + shared + info).digest()
