@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from safeconduct.cli import output
-from safeconduct.formats.sd_cwt.inspection import Inspection, Node
+from safeconduct.formats.inspected import Inspection, Node
 
 if TYPE_CHECKING:
     from rich.tree import Tree

@@ -15,7 +15,8 @@ from safeconduct.envelope import cose
 from safeconduct.errors import Malformed
 from safeconduct.formats import sd_cwt
 from safeconduct.formats.redaction import decoys, redact
-from safeconduct.formats.sd_cwt.inspection import Inspection, Node, inspect
+from safeconduct.formats.inspected import Inspection, Node
+from safeconduct.formats.sd_cwt.inspection import inspect
 from safeconduct.trust import AeadKey
 
 ISSUER, HOLDER = Key.generate("ES256"), Key.generate("ES256")

@@ -6,7 +6,7 @@ is for.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -14,47 +14,14 @@ from safeconduct.encoding import cbor
 from safeconduct.encoding.cbor import Tag
 from safeconduct.envelope import cose
 from safeconduct.errors import Malformed
+from safeconduct.formats.inspected import Inspection, Node, State, date
 from safeconduct.formats.paths import Index
 from safeconduct.formats.redaction import Path
 from safeconduct.formats.sd_cwt import labels, wording
 from safeconduct.formats.sd_cwt.claims import path_text
 from safeconduct.formats.sd_cwt.profile import HASHES, IETF_08, SEED_2024, Profile
 
-State = Literal["", "clear", "disclosed", "redacted", "decoy", "encrypted", "unreferenced"]
-
 _DEEPEST = 64
-
-
-class Node(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of the tree.
-
-    name: of the part, header parameter or claim. text: its value. note: what the value means. state: whether
-    a claim was disclosed. size: bytes, of parts that are byte strings. path: the claim path of what can be
-    withheld.
-    """
-
-    name: str
-    text: str = ""
-    note: str = ""
-    state: State = ""
-    size: int | None = None
-    path: str = ""
-    children: tuple["Node", ...] = ()
-
-
-class Inspection(msgspec.Struct, frozen=True):
-    """What `inspect` returns.
-
-    kind: "presentation", "issued SD-CWT", "COSE_Sign1" or "CBOR". profile: the wire profile that the
-    structure suggests, "" if none. size: bytes. counts: of claims by state. verified: never.
-    """
-
-    kind: str
-    profile: str
-    size: int
-    parts: tuple[Node, ...]
-    counts: Mapping[str, int] = {}
-    verified: Literal[False] = False
 
 
 def inspect(data: bytes) -> Inspection:
@@ -272,7 +239,7 @@ class _Walker:
             return msgspec.structs.replace(
                 self.node(name, value.value, path, depth + 1), note=f"tag {value.tag}"
             )
-        note = wording.date(value.value) if kind is Tag and value.tag == 1 else ""
+        note = date(value.value) if kind is Tag and value.tag == 1 else ""
         return Node(name, text=wording.value_text(value), note=note)
 
     def entries(self, entries: dict[Any, Any], path: Path, depth: int) -> Iterator[Node]:
@@ -374,7 +341,7 @@ def _annotated(node: Node, path: Path, value: Any) -> Node:
     if len(path) != 1 or type(path[0]) is not int:
         return node
     if path[0] in labels.TIME_CLAIMS:
-        return msgspec.structs.replace(node, note=wording.date(value))
+        return msgspec.structs.replace(node, note=date(value))
     if path[0] == labels.CNF:
         return msgspec.structs.replace(node, note=wording.confirmation_note(value))
     return node

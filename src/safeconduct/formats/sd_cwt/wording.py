@@ -1,6 +1,5 @@
 """Values of a token as one line of text for people: dates, names, shortened bytes, nothing to obey."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from safeconduct.crypto import algorithms
@@ -9,12 +8,11 @@ from safeconduct.encoding import b64
 from safeconduct.encoding.cbor import Simple, Tag, undefined
 from safeconduct.envelope import cose
 from safeconduct.errors import SafeconductError
+from safeconduct.formats.inspected import escaped
 from safeconduct.formats.sd_cwt import labels
 from safeconduct.formats.sd_cwt.profile import HASH_IDS
 
-_TEXT_CHARACTERS = 200
 _HEX_BYTES = 16
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 HEADER_NAMES = {
     cose.ALG: "alg",
@@ -49,17 +47,6 @@ def header_note(label: Any, value: Any) -> str:
     if label == cose.KID and type(value) is bytes:
         return _readable(value)
     return ""
-
-
-def date(value: Any) -> str:
-    """Write seconds since 1970 as a date; nothing for what is none."""
-    if type(value) not in (int, float):
-        return ""
-    try:
-        moment = _EPOCH + timedelta(seconds=value)
-    except (ValueError, OverflowError):
-        return ""
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def confirmation_note(confirmation: Any) -> str:
@@ -120,10 +107,3 @@ def _readable(data: bytes) -> str:
     except UnicodeDecodeError:
         return ""
     return escaped(text) if text.isprintable() else ""
-
-
-def escaped(text: str) -> str:
-    """Escape all that a terminal would obey instead of showing, and cut what is long."""
-    cut = text[:_TEXT_CHARACTERS]
-    shown = "".join(char if char.isprintable() else f"\\u{{{ord(char):x}}}" for char in cut)
-    return shown if len(text) <= _TEXT_CHARACTERS else f"{shown}… ({len(text)} characters)"
