@@ -134,6 +134,9 @@ AUTHORIZATION_DETAILS = 32
 CREDENTIAL_IDENTIFIERS = 256
 """Most credential identifiers in one token response."""
 
+NOTIFICATION_BYTES = 16 * 1024
+"""A notification: an id, an event, and a sentence for developers."""
+
 LIST_ITEMS = 256
 """Most entries of any other list in a metadata document."""
 

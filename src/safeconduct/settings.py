@@ -7,6 +7,8 @@ run every service on SQLite and on this machine alone. Relative paths start at t
 
 import hmac
 import ipaddress
+import itertools
+import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -22,6 +24,10 @@ Seconds = Annotated[int, Meta(ge=1, le=10 * 366 * 86400)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Bytes = Annotated[int, Meta(ge=1024, le=64 * 1024 * 1024)]
 Timeout = Annotated[float, Meta(gt=0, le=600)]
+StoredBytes = Annotated[int, Meta(ge=1024 * 1024, le=1 << 44)]
+TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){0,31}$")]
+Shim = Literal["request_as_jose", "answer_as_jose", "answer_untyped", "created_as_ok", "error_untyped"]
+"""What the wallet server may overlook in an issuer's envelope; `services/wallet_server/shims.py` says how."""
 
 SECRET_CHARACTERS = 16
 """Shortest secret that is accepted; a generated one should have 32 or more."""
@@ -61,9 +67,29 @@ class DatabaseUrl(str):
         return repr(f"{scheme}{mark}{user}{':***' if ':' in account else ''}{at}{place}")
 
 
-class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[issuer]`: the credential issuer with its authorization server. Times in seconds."""
+class KeyPlace(str):
+    """Where a private key is: a PEM file, or a `pkcs11:` URI, whose PIN no repr shows."""
 
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(re.sub(r"(pin-value=)[^?&;]*", r"\1***", self))
+
+    @property
+    def in_hardware(self) -> bool:
+        """Whether it is a PKCS#11 URI (RFC 7512)."""
+        return self.startswith("pkcs11:")
+
+
+class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[issuer]`: the credential issuer with its authorization server. Times in seconds.
+
+    With tables `[[issuer.tenants]]`, each of them is an issuer, which has what it does not say from
+    `[issuer]`; this itself is none then. name: of a tenant, in the paths of the management API.
+    """
+
+    name: TenantName = ""
+    tenants: tuple["IssuerSettings", ...] = ()
     identifier: str = ""
     host: str = "127.0.0.1"
     port: Port = 8440
@@ -73,7 +99,8 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     database: DatabaseUrl = DatabaseUrl(f"sqlite:///{_DATA}/issuer.db")
-    signing_key: Path = _DATA / "issuer-key.pem"
+    signing_key: KeyPlace = KeyPlace(_DATA / "issuer-key.pem")
+    signing_certificate: Path | None = None
     configurations: Path | None = None
     require_encryption: bool = True
     encryption_epoch: Seconds = 86400
@@ -85,16 +112,44 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     offer_lifetime: Seconds = 600
     access_token_lifetime: Seconds = 300
     credential_lifetime: Seconds = 365 * 86400
+    refresh_token_lifetime: Annotated[int, Meta(ge=0, le=10 * 366 * 86400)] = 0
+    retry_window: Annotated[int, Meta(ge=0, le=600)] = 60
+    require_pushed_requests: bool = True
+    request_uri_lifetime: Annotated[int, Meta(ge=5, le=599)] = 90
+    login_lifetime: Annotated[int, Meta(ge=30, le=3600)] = 600
+    login_attempts: Annotated[int, Meta(ge=1, le=20)] = 5
+    login_link_lifetime: Seconds = 3600
+    code_lifetime: Annotated[int, Meta(ge=1, le=60)] = 60
+    clients: Path | None = None
+    unregistered_clients: Literal["refused", "loopback", "any"] = "refused"
+    accounts: Path | None = None
+    client_attestation: Literal["off", "optional", "required"] = "off"
+    client_attestation_anchors: Path | None = None
     tx_code_attempts: Annotated[int, Meta(ge=1, le=20)] = 5
     tx_code_length: Annotated[int, Meta(ge=4, le=32)] = 6
-    batch_size: Annotated[int, Meta(ge=1, le=100)] = 1
-    credentials_per_identifier: Count = 1
+    batch_size: Annotated[int, Meta(ge=1, le=100)] = 10
+    credentials_per_identifier: Count = 10
+    deferred_interval: Annotated[int, Meta(ge=1, le=86400)] = 60
+    deferred_lifetime: Seconds = 30 * 86400
+    deferred_notifications: bool = False
+    status_list_uri: str = ""
+    status_list_size: Annotated[int, Meta(ge=1024, le=1 << 24)] = 1 << 20
+    key_attesters: Path | None = None
     signed_requests: Literal["accepted", "required"] = "accepted"
+    issued_retention: Seconds = 90 * 86400
+    webhook_url: str = ""
+    webhook_secret: Secret | None = None
+    webhook_private: bool = False
 
     @property
     def url(self) -> str:
         """The Credential Issuer Identifier: as set, or the address it listens on."""
         return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
+
+    @property
+    def issuers(self) -> tuple["IssuerSettings", ...]:
+        """The issuers that the process serves: the tenants, or this one."""
+        return self.tenants or (self,)
 
 
 class WalletServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,10 +165,31 @@ class WalletServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     tls_key: Path | None = None
     database: DatabaseUrl = DatabaseUrl(f"sqlite:///{_DATA}/wallet-server.db")
     issuers: tuple[str, ...] = ()
+    issuers_file: Path | None = None
+    shims: dict[str, tuple[Shim, ...]] = {}
     request_bytes: Bytes = 256 * 1024
     response_bytes: Bytes = 1024 * 1024
     forward_timeout: Timeout = 10.0
-    record_lifetime: Seconds = 3600
+    connect_timeout: Timeout = 3.0
+    patience: Timeout = 5.0
+    proof_lifetime: Seconds = 50
+    issuer_concurrency: Count = 64
+    issuer_waiting: Count = 256
+    breaker_failures: Count = 5
+    breaker_seconds: Seconds = 30
+    session_token_lifetime: Seconds = 3600
+    session_lifetime: Seconds = 30 * 86400
+    session_deliveries: Count = 32
+    session_bytes: Bytes = 4 * 1024 * 1024
+    session_rate: Count = 120
+    global_rate: Count = 1000
+    stored_bytes: StoredBytes = 1024 * 1024 * 1024
+    delivery_lifetime: Seconds = 600
+    delivery_grace: Annotated[int, Meta(ge=0, le=600)] = 30
+    record_lifetime: Seconds = 8 * 86400
+    small_counts: Count = 10
+    wake_url: str = ""
+    wake_secret: Secret | None = None
 
     @property
     def url(self) -> str:
@@ -145,12 +221,21 @@ class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[wallet]`: the holder's application."""
+    """`[wallet]`: the holder's application.
+
+    protection: where a new wallet's key lies; "" chooses the passphrase if there is one, else a key file.
+    client_id: the wallet's name at authorization servers where it has to have one.
+    """
 
     store: Path = _DATA / "wallet"
     allow_loopback_http: bool = True
     fetch_timeout: Timeout = 10.0
     wallet_server: str = ""
+    protection: Literal["", "key-file", "passphrase", "keyring", "pkcs11"] = ""
+    passphrase: Secret | None = None
+    passphrase_file: Path | None = None
+    pkcs11_key: KeyPlace = KeyPlace("")
+    client_id: str = "safeconduct-wallet"
 
 
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -244,6 +329,20 @@ def _section(
 ) -> msgspec.Struct:
     struct = _SECTIONS[name]
     types = typing.get_type_hints(struct, include_extras=True)
+    if struct is IssuerSettings:
+        return _issuer(table, variables, types, source=source, problems=problems)
+    return struct(**_values(name, table, variables, types, source=source, problems=problems))
+
+
+def _values(
+    name: str,
+    table: dict[str, Any],
+    variables: dict[str, str],
+    types: dict[str, Any],
+    *,
+    source: str,
+    problems: list[str],
+) -> dict[str, Any]:
     problems += [f"{source}: {name}.{key}: no such setting" for key in table if key not in types]
     problems += [f"{_variable(name, key)}: no such setting" for key in variables if key not in types]
     values: dict[str, Any] = {}
@@ -257,11 +356,63 @@ def _section(
                 values[key] = msgspec.convert(table[key], expected, dec_hook=_special)
         except msgspec.ValidationError as error:
             problems.append(f"{where}: {_expectation(expected, error)}")
-    return struct(**values)
+    return values
+
+
+_OF_THE_PROCESS = frozenset(
+    {"host", "port", "admin_host", "admin_port", "admin_token", "tls_certificate", "tls_key", "database"}
+)
+"""Settings of `[issuer]` that no tenant has of its own."""
+
+_OF_EACH_TENANT = ("name", "identifier", "signing_key")
+"""Settings that a tenant does not inherit."""
+
+
+def _issuer(
+    table: dict[str, Any],
+    variables: dict[str, str],
+    types: dict[str, Any],
+    *,
+    source: str,
+    problems: list[str],
+) -> IssuerSettings:
+    """The issuer, with its tenants."""
+    own = {key: text for key, text in variables.items() if not key.startswith("tenants__")}
+    for_all = {key: kind for key, kind in types.items() if key not in ("name", "tenants")}
+    rest = {key: value for key, value in table.items() if key != "tenants"}
+    values = _values("issuer", rest, own, for_all, source=source, problems=problems)
+    for_one = {key: kind for key, kind in types.items() if key not in _OF_THE_PROCESS | {"tenants"}}
+    tables = table.get("tenants", [])
+    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+        problems.append(f"{source}: issuer.tenants: expected tables [[issuer.tenants]]")
+        tables = []
+    tenants = []
+    for one in tables:
+        name = one.get("name") if isinstance(one.get("name"), str) else "?"
+        place = f"tenants__{name.replace('-', '_')}"
+        said = {
+            key.removeprefix(f"{place}__"): text
+            for key, text in variables.items()
+            if key.startswith(f"{place}__")
+        }
+        own_values = _values(f"issuer.tenants.{name}", one, said, for_one, source=source, problems=problems)
+        problems += [
+            f"{source}: issuer.tenants.{name}.{key}: expected one, it is not inherited"
+            for key in _OF_EACH_TENANT
+            if key not in own_values and key not in one
+        ]
+        tenants.append(IssuerSettings(**{**values, **own_values}))
+    named = {f"tenants__{tenant.name.replace('-', '_')}__" for tenant in tenants}
+    problems += [
+        f"{_variable('issuer', key)}: no such setting"
+        for key in variables
+        if key.startswith("tenants__") and not key.startswith(tuple(named))
+    ]
+    return IssuerSettings(**values, tenants=tuple(tenants))
 
 
 def _variable(section: str, key: str) -> str:
-    return f"{_PREFIX}{section}__{key}".upper()
+    return f"{_PREFIX}{section}__{key}".replace(".", "__").replace("-", "_").upper()
 
 
 def _from_text(text: str, expected: Any) -> Any:
@@ -299,17 +450,17 @@ def _contradictions(sections: Mapping[str, Any]) -> list[str]:
     for name in ("issuer", "wallet_server", "verifier"):
         section = sections[name]
         problems += [f"{name}.{fault}" for fault in _service_faults(section)]
-    for issuer in sections["wallet_server"].issuers:
-        problems += [f"wallet_server.issuers: {fault}" for fault in _url_faults(issuer)]
+    problems += [f"wallet_server.{fault}" for fault in _wallet_server_faults(sections["wallet_server"])]
+    problems += [f"issuer.{fault}" for fault in _issuer_faults(sections["issuer"])]
     if sections["wallet"].wallet_server:
-        problems += [f"wallet.wallet_server: {f}" for f in _url_faults(sections["wallet"].wallet_server)]
+        problems += [f"wallet.wallet_server: {f}" for f in url_faults(sections["wallet"].wallet_server)]
     return problems
 
 
 def _service_faults(section: Any) -> list[str]:
     faults = []
     if section.identifier:
-        faults += [f"identifier: {fault}" for fault in _url_faults(section.identifier)]
+        faults += [f"identifier: {fault}" for fault in url_faults(section.identifier)]
     elif not is_loopback(section.host):
         faults.append("identifier: expected one, because host is not this machine alone")
     if (section.tls_certificate is None) != (section.tls_key is None):
@@ -319,7 +470,45 @@ def _service_faults(section: Any) -> list[str]:
     return faults
 
 
-def _url_faults(url: str) -> list[str]:
+def _issuer_faults(section: IssuerSettings) -> list[str]:
+    faults = _tenant_faults(section.tenants)
+    for issuer in section.issuers:
+        place = f"tenants.{issuer.name}." if issuer.name else ""
+        if issuer.webhook_url:
+            faults += [f"{place}webhook_url: {fault}" for fault in url_faults(issuer.webhook_url)]
+        if bool(issuer.webhook_url) != (issuer.webhook_secret is not None):
+            faults.append(f"{place}webhook_secret: expected together with webhook_url")
+    return faults
+
+
+def _tenant_faults(tenants: tuple[IssuerSettings, ...]) -> list[str]:
+    faults = []
+    for tenant in tenants:
+        faults += [f"tenants.{tenant.name}.identifier: {fault}" for fault in url_faults(tenant.identifier)]
+    if faults:
+        return faults
+    for what in ("name", "signing_key"):
+        values = [getattr(tenant, what) for tenant in tenants]
+        if len(set(values)) != len(values):
+            faults.append(f"tenants: expected a {what} of its own for each")
+    paths = sorted(f"{urlsplit(tenant.identifier).path}/" for tenant in tenants)
+    if any(later.startswith(path) for path, later in itertools.pairwise(paths)):
+        # Requests are told apart by path, and what stands below an issuer's path is that issuer's.
+        faults.append("tenants: expected identifiers with different paths, none below another's")
+    return faults
+
+
+def _wallet_server_faults(section: WalletServerSettings) -> list[str]:
+    faults = [f"issuers: {fault}" for issuer in section.issuers for fault in url_faults(issuer)]
+    faults += [f"shims: {fault}" for issuer in section.shims for fault in url_faults(issuer)]
+    if section.wake_url:
+        faults += [f"wake_url: {fault}" for fault in url_faults(section.wake_url)]
+    if bool(section.wake_url) != (section.wake_secret is not None):
+        faults.append("wake_secret: expected together with wake_url")
+    return faults
+
+
+def url_faults(url: str) -> list[str]:
     """Why the URL cannot be an identifier (OpenID4VCI 1.0 §12.2.1); http is for loopback hosts only."""
     try:
         parts = urlsplit(url)

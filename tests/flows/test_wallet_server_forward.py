@@ -1,237 +1,123 @@
-"""The wallet server: what passes through it, what it refuses, and what it keeps."""
+"""The wallet server: what passes through it at once, what it refuses, and what it keeps."""
 
 import asyncio
-import contextlib
-import io
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
-from tests.flows.small_wallet import ADMIN_TOKEN, ISSUER, Clock, SmallWallet, issuer_house
+from tests.flows.wallet_server_stage import (
+    CREDENTIALS,
+    DEFERRED,
+    ISSUER,
+    JWE,
+    KEY,
+    OTHER,
+    SEALED,
+    FakeIssuer,
+    Held,
+    broken,
+    fails_with,
+    pages_of,
+    problem,
+    refused,
+    stage,
+    too_slow,
+)
 
 from safeconduct import limits
-from safeconduct.net.fetch import Fetcher, HttpFetcher, Response
-from safeconduct.net.in_process import InProcess
-from safeconduct.services.wallet_server import open_wallet_server, store
-from safeconduct.services.wallet_server import service as wallet_server_service
+from safeconduct.errors import Rejected
+from safeconduct.net.fetch import Response
+from safeconduct.services.wallet_server import line
 from safeconduct.services.wallet_server.tables import metadata
-from safeconduct.settings import Secret, WalletServerSettings
-from safeconduct.storage import Database, StorageUnavailable
+from safeconduct.storage import Database
 from safeconduct.storage.migrations import WALLET_SERVER, differences
-from safeconduct.telemetry import Telemetry
-
-SERVER = "https://wallet-server.example"
-SERVER_ADMIN = "https://wallet-server-admin.example"
-JWE = b"eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTEyOEdDTSJ9..AAAA.AAAA.AAAA"
-CREDENTIALS = {"authorization": "DPoP token", "dpop": "proof", "content-type": "application/jwt"}
 
 
-@dataclass
-class Upstream:
-    """What stands between the wallet server and the issuer: it counts, records, and can fail."""
-
-    inner: Fetcher
-    seen: list[tuple[str, str, Mapping[str, str], bytes | None]] = field(default_factory=list)
-    answer: Response | None = None
-    failures: list[Exception] = field(default_factory=list)
-
-    async def request(self, method: str, url: str, **arguments: Any) -> Response:
-        self.seen.append((method, url, arguments.get("headers") or {}, arguments.get("content")))
-        if method == "POST" and self.failures:
-            raise self.failures.pop(0)
-        if method == "POST" and self.answer is not None:
-            return self.answer
-        return await self.inner.request(method, url, **arguments)
-
-    async def get_json(self, url: str, **arguments: Any) -> dict[str, Any]:
-        return await self.inner.get_json(url, **arguments)
-
-    async def close(self) -> None:
-        await self.inner.close()
-
-
-@dataclass
-class Between:
-    """A wallet server in front of an issuer."""
-
-    fetcher: Fetcher
-    upstream: Upstream
-    clock: Clock
-    log: io.StringIO
-    telemetry: Telemetry
-    session: str = ""
-
-    async def forward(self, body: bytes = JWE, **headers: str | None) -> Response:
-        fields = {
-            "safeconduct-session": self.session,
-            "safeconduct-issuer": ISSUER,
-            **CREDENTIALS,
-            **{name.replace("_", "-").lower(): value for name, value in headers.items()},
-        }
-        kept = {name: value for name, value in fields.items() if value is not None}
-        return await self.fetcher.request("POST", f"{SERVER}/forward/credential", headers=kept, content=body)
-
-    async def records(self) -> list[dict[str, Any]]:
-        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-        answer = await self.fetcher.request("GET", f"{SERVER_ADMIN}/records", headers=headers)
-        return list(answer.json()["records"])
-
-    async def begin(self) -> None:
-        answer = await self.fetcher.request("POST", f"{SERVER}/sessions", content=b"")
-        assert answer.status == 201, answer.body
-        assert answer.json()["issuers"] == [ISSUER]
-        self.session = answer.json()["session"]
-
-
-@contextlib.asynccontextmanager
-async def between(inner: Fetcher, clock: Clock, **settings: Any) -> AsyncIterator[Between]:
-    log = io.StringIO()
-    telemetry = Telemetry.open("wallet-server", level="debug", stream=log)
-    upstream = Upstream(inner)
-    chosen = WalletServerSettings(
-        **{
-            "identifier": SERVER,
-            "database": "sqlite://",
-            "issuers": (ISSUER,),
-            "admin_token": Secret(ADMIN_TOKEN),
-            **settings,
-        }
-    )
-    opened = open_wallet_server(chosen, telemetry=telemetry, clock=clock, fetcher=upstream)
-    async with opened as [public, admin]:
-        transport = InProcess({SERVER: public.app, SERVER_ADMIN: admin.app})
-        async with HttpFetcher(allow_loopback=False, transport=transport) as fetcher:
-            yield Between(fetcher, upstream, clock, log, telemetry)
-
-
-@contextlib.asynccontextmanager
-async def in_front(folder: Path, **settings: Any) -> AsyncIterator[tuple[Between, SmallWallet, Any]]:
-    """A wallet server with a session, in front of a real issuer with a wallet that has a token."""
-    async with issuer_house(folder) as house, between(house.fetcher, house.clock, **settings) as server:
-        await server.begin()
-        wallet = house.wallet()
-        await wallet.take_token((await house.offer())["offer_uri"])
-        yield server, wallet, house
-
-
-def test_a_credential_comes_through_the_wallet_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "path"), [("credential", "/credential"), ("deferred", "/deferred")])
+def test_a_sealed_request_and_its_answer_pass_byte_for_byte(kind: str, path: str) -> None:
     async def main() -> None:
-        async with in_front(tmp_path) as (server, wallet, _house):
-            body = await wallet.sealed()
-            headers = wallet.credential_headers()
-            answer = await server.forward(body, **headers)
-            assert len(wallet.open(answer)) == 1
-            assert answer.headers["dpop-nonce"]
-            method, url, sent, content = server.upstream.seen[-1]
-            assert (method, url, content) == ("POST", f"{ISSUER}/credential", body)
-            assert sent["Authorization"] == headers["authorization"]
-            assert sent["DPoP"] == headers["dpop"]
-            assert sent.keys() == {"Authorization", "DPoP", "Content-Type", "Accept"}
+        nonce = {"dpop-nonce": "n-1", "x-odd": "1"}
+        issuer = FakeIssuer(Response(200, {**SEALED.headers, **nonce}, SEALED.body))
+        async with stage(issuer) as wallet:
+            answer = await wallet.forward(kind=kind)
+            assert (answer.status, answer.body) == (200, SEALED.body)
+            assert answer.content_type == "application/jwt"
+            assert answer.headers["dpop-nonce"] == "n-1"
+            assert answer.headers["safeconduct-from"] == "issuer"
+            assert "x-odd" not in answer.headers
+            assert "safeconduct-wake" not in answer.headers
+            [(url, sent, content)] = issuer.posts
+            assert (url, content) == (ISSUER + path, JWE)
+            assert sent == {
+                "Authorization": CREDENTIALS["authorization"],
+                "DPoP": CREDENTIALS["dpop"],
+                "Content-Type": "application/jwt",
+                "Accept": "application/jwt, application/json",
+            }
 
     asyncio.run(main())
 
 
-def test_an_error_of_the_issuer_comes_back_unchanged(tmp_path: Path) -> None:
+def test_an_issuers_deferral_passes_with_a_ticket_for_a_wake_up() -> None:
     async def main() -> None:
-        async with in_front(tmp_path) as (server, wallet, _house):
-            wallet.dpop_nonce = None
-            body = JWE
-            through = await server.forward(
-                body,
-                authorization=f"DPoP {wallet.access_token}",
-                dpop=wallet.proof_of_possession("/credential", access_token=wallet.access_token),
+        async with stage(FakeIssuer(DEFERRED)) as wallet:
+            answer = await wallet.forward()
+            assert (answer.status, answer.content_type, answer.body) == (
+                202,
+                "application/jwt",
+                DEFERRED.body,
             )
-            assert through.status == 401
-            assert through.json()["error"] == "use_dpop_nonce"
-            assert through.content_type == "application/json"
-            assert "use_dpop_nonce" in through.headers["www-authenticate"]
-            assert through.headers["dpop-nonce"]
+            assert answer.headers["safeconduct-wake"]
 
     asyncio.run(main())
 
 
-def test_nothing_of_a_request_stays_in_database_log_or_metrics(tmp_path: Path) -> None:
-    file = tmp_path / "wallet-server.db"
-
-    async def main() -> list[bytes]:
-        async with in_front(tmp_path, database=f"sqlite:///{file}") as (server, wallet, _house):
-            body = await wallet.sealed()
-            headers = wallet.credential_headers()
-            answer = await server.forward(body, **headers)
-            assert answer.status == 200
-            (record,) = await server.records()
-            assert record.keys() == {"issuer", "time", "bytes_in", "bytes_out", "status"}
-            assert record["issuer"] == ISSUER
-            assert record["bytes_in"] >= len(body)
-            assert record["bytes_in"].bit_count() == 1
-            secrets = [
-                wallet.access_token.encode(),
-                (headers["dpop"] or "").split(".")[2].encode(),
-                body.split(b".")[3][:40],
-                answer.body.split(b".")[3][:40],
-                server.session.encode(),
-            ]
-            shown = server.log.getvalue().encode() + server.telemetry.metrics.render()
-            assert [secret for secret in secrets if secret in shown] == []
-            assert b"request_answered" in shown
-            return secrets
-
-    secrets = asyncio.run(main())
-    kept = b"".join(page.read_bytes() for page in tmp_path.glob("wallet-server.db*"))
-    assert [secret for secret in secrets if secret in kept] == []
-    assert ISSUER.encode() in kept
-
-
-def test_strangers_begin_no_more_sessions_than_there_is_room_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "STRANGERS_ROWS", 3)
-
+@pytest.mark.parametrize(
+    "error",
+    [
+        problem(
+            401, "use_dpop_nonce", **{"www-authenticate": 'DPoP error="use_dpop_nonce"', "dpop-nonce": "n"}
+        ),
+        problem(400, "invalid_proof"),
+        problem(400, "an_invention_of_the_issuer"),
+        problem(500, "server_error"),
+        Response(401, {"www-authenticate": "DPoP"}, b""),
+    ],
+)
+def test_an_error_of_the_issuer_comes_back_unchanged(error: Response) -> None:
     async def main() -> None:
-        async with in_front(tmp_path) as (server, _wallet, _house):
-            for _ in range(2):
-                await server.begin()
-            answer = await server.fetcher.request("POST", f"{SERVER}/sessions", content=b"")
-            assert (answer.status, answer.json()["code"]) == (503, "too_much_open")
+        async with stage(FakeIssuer(error)) as wallet:
+            through = await wallet.forward()
+            assert (through.status, through.body) == (error.status, error.body)
+            assert through.headers["safeconduct-from"] == "issuer"
+            for name in ("www-authenticate", "dpop-nonce", "content-type"):
+                assert through.headers.get(name) == error.headers.get(name)
 
     asyncio.run(main())
 
 
-def test_only_the_newest_records_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "KEPT", 2)
-
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(200, {"content-type": "application/json"}, b'{"credentials":[{"credential":"x"}]}'),
+        Response(200, {"content-type": "application/jwt"}, b"eyJh.eyJi.AAAA"),
+        Response(200, {"content-type": "application/jwt"}, b""),
+        Response(200, {"content-type": "text/html"}, JWE),
+        Response(200, {}, JWE),
+        Response(201, {"content-type": "application/jwt"}, JWE),
+        Response(204, {}, b""),
+        Response(400, {"content-type": "application/jwt"}, JWE),
+        Response(400, {"content-type": "text/html"}, b'{"error":"invalid_proof"}'),
+        Response(400, {"content-type": "application/json"}, b'{"credential":"x"}'),
+        Response(502, {"content-type": "text/html"}, b"<h1>Bad gateway</h1>"),
+        problem(400, "x" * limits.ISSUER_ERROR_BYTES),
+    ],
+)
+def test_what_is_neither_sealed_nor_an_error_is_passed_to_nobody_and_not_kept(answer: Response) -> None:
     async def main() -> None:
-        async with await Database.open(f"sqlite:///{tmp_path / 'w.db'}", branch=WALLET_SERVER) as database:
-            for time in range(5):
-                record = store.Record(issuer=ISSUER, time=time, bytes_in=0, bytes_out=0, status=200)
-                await database.run(store.add_record, record)
-            assert await database.run(store.sweep, now=0, keep_records_since=0) == 0
-            kept = await database.run(store.list_records)
-            assert [record.time for record in kept] == [4, 3]
-
-    asyncio.run(main())
-
-
-def test_records_and_sessions_are_deleted_after_their_lifetime(tmp_path: Path) -> None:
-    file = tmp_path / "wallet-server.db"
-
-    async def main() -> None:
-        clock = Clock()
-        settings = {"database": f"sqlite:///{file}", "record_lifetime": 600}
-        async with issuer_house(tmp_path, clock=clock) as house:
-            async with between(house.fetcher, clock, **settings) as server:
-                await server.begin()
-                session = server.session
-                await server.forward()
-                assert len(await server.records()) == 1
-            clock.now += 601
-            async with between(house.fetcher, clock, **settings) as server:
-                server.session = session
-                assert (await server.forward()).json()["code"] == "session_unknown"
-                assert await server.records() == []
+        async with stage(FakeIssuer(answer)) as wallet:
+            assert fails_with(await wallet.forward(), 502, "answer_unusable")
+            delivery = await wallet.accepted()
+            assert fails_with(await wallet.fetch(delivery), 502, "answer_unusable")
 
     asyncio.run(main())
 
@@ -242,37 +128,38 @@ def test_records_and_sessions_are_deleted_after_their_lifetime(tmp_path: Path) -
         ({"Safeconduct_Session": None}, 401, "session_unknown"),
         ({"Safeconduct_Session": "another"}, 401, "session_unknown"),
         ({"Safeconduct_Issuer": None}, 403, "issuer_not_allowed"),
-        ({"Safeconduct_Issuer": "https://other.example"}, 403, "issuer_not_allowed"),
+        ({"Safeconduct_Issuer": "https://stranger.example"}, 403, "issuer_not_allowed"),
         ({"Safeconduct_Issuer": f"{ISSUER}/"}, 403, "issuer_not_allowed"),
         ({"Safeconduct_Issuer": f"{ISSUER}/token"}, 403, "issuer_not_allowed"),
         ({"Authorization": None}, 401, "token_missing"),
         ({"Authorization": "Basic x"}, 401, "token_missing"),
         ({"Authorization": "Bearer token"}, 400, "bearer_refused"),
+        ({"Authorization": "DPoP \N{SECTION SIGN}"}, 400, "token_malformed"),
         ({"DPoP": None}, 400, "dpop_missing"),
         ({"DPoP": "a, b"}, 400, "dpop_repeated"),
         ({"Content_Type": "application/json"}, 400, "plaintext_refused"),
         ({"Content_Type": None}, 400, "plaintext_refused"),
+        ({"Idempotency_Key": "short"}, 400, "idempotency_key_malformed"),
+        ({"Idempotency_Key": "x" * (limits.IDEMPOTENCY_KEY_CHARS + 1)}, 400, "idempotency_key_malformed"),
+        ({"Idempotency_Key": "spaces are not allowed"}, 400, "idempotency_key_malformed"),
     ],
 )
+@pytest.mark.parametrize("kind", ["credential", "deferred"])
 def test_what_may_not_pass_is_refused_and_not_sent(
-    tmp_path: Path, headers: dict[str, str | None], status: int, code: str
+    kind: str, headers: dict[str, str | None], status: int, code: str
 ) -> None:
     async def main() -> None:
-        async with issuer_house(tmp_path) as house, between(house.fetcher, house.clock) as server:
-            await server.begin()
-            answer = await server.forward(**headers)
-            assert (answer.status, answer.json()["code"]) == (status, code)
-            assert answer.content_type == "application/problem+json"
-            assert server.upstream.seen == []
-            assert await server.records() == []
+        async with stage() as wallet:
+            assert fails_with(await wallet.forward(kind=kind, **headers), status, code)
+            assert wallet.issuer.seen == []
+            assert wallet.counted() == 0
 
     asyncio.run(main())
 
 
-def test_only_sealed_bodies_pass(tmp_path: Path) -> None:
+def test_only_sealed_bodies_pass() -> None:
     async def main() -> None:
-        async with issuer_house(tmp_path) as house, between(house.fetcher, house.clock) as server:
-            await server.begin()
+        async with stage() as wallet:
             for body in (
                 b"",
                 b'{"credential_identifier":"x"}',
@@ -286,114 +173,189 @@ def test_only_sealed_bodies_pass(tmp_path: Path) -> None:
                 JWE.replace(b"..", b".=."),
                 JWE.rpartition(b".")[0] + b".",
             ):
-                answer = await server.forward(body)
-                assert (answer.status, answer.json()["code"]) == (400, "plaintext_refused"), body
-            answer = await server.forward(JWE + b"A" * 300_000)
-            assert (answer.status, answer.json()["code"]) == (413, "body_too_large")
-            assert server.upstream.seen == []
+                assert fails_with(await wallet.forward(body), 400, "plaintext_refused"), body
+            assert fails_with(await wallet.forward(JWE + b"A" * 300_000), 413, "body_too_large")
+            assert wallet.issuer.seen == []
 
     asyncio.run(main())
 
 
-def test_an_ended_session_is_over_and_paths_beside_the_one_are_not_served(tmp_path: Path) -> None:
+def test_notifications_are_refused_and_paths_beside_the_known_ones_are_not_served() -> None:
     async def main() -> None:
-        async with issuer_house(tmp_path) as house, between(house.fetcher, house.clock) as server:
-            await server.begin()
-            headers = {"Safeconduct-Session": server.session}
-            ended = await server.fetcher.request("DELETE", f"{SERVER}/sessions", headers=headers)
-            assert ended.status == 204
-            assert (await server.forward()).status == 401
+        async with stage() as wallet:
+            body = b'{"notification_id":"x","event":"credential_accepted"}'
+            answer = await wallet.forward(body, kind="notification", Content_Type="application/json")
+            assert fails_with(answer, 403, "notification_direct")
             for path in ("/forward/token", "/forward/nonce", "/forward", "/offers/x", "/token"):
-                answer = await server.fetcher.request("POST", SERVER + path, content=b"")
-                assert answer.status == 404
+                assert (await wallet.ask("POST", path, content=b"")).status == 404
+            assert wallet.issuer.seen == []
 
     asyncio.run(main())
 
 
-def _refused_connection() -> Exception:
-    error = wallet_server_service.Unreachable("fetch_failed", "Nobody listens.")
-    error.__cause__ = httpx2.ConnectError("refused")
-    return error
-
-
-def test_a_refused_connection_is_tried_again_within_bounds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(wallet_server_service, "PAUSE_SECONDS", 0)
+def test_a_refused_connection_is_tried_again_and_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "PAUSE_SECONDS", 0.001)
 
     async def main() -> None:
-        async with issuer_house(tmp_path) as house, between(house.fetcher, house.clock) as server:
-            await server.begin()
-            server.upstream.answer = Response(200, {"content-type": "application/jwt", "x-odd": "1"}, b"ok")
-            server.upstream.failures = [_refused_connection(), _refused_connection()]
-            answer = await server.forward()
-            assert (answer.status, answer.body) == (200, b"ok")
-            assert "x-odd" not in answer.headers
-            server.upstream.failures = [_refused_connection() for _ in range(5)]
-            answer = await server.forward()
-            assert (answer.status, answer.json()["code"]) == (502, "issuer_unreachable")
-            assert len(server.upstream.failures) == 2
-            assert [record["status"] for record in await server.records()] == [502, 200]
-
-    asyncio.run(main())
-
-
-def test_an_answer_is_passed_back_even_if_no_record_of_it_can_be_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def busy(*_arguments: Any) -> None:
-        raise StorageUnavailable("The database is busy.")
-
-    async def main() -> None:
-        async with in_front(tmp_path) as (server, wallet, _house):
-            monkeypatch.setattr(store, "add_record", busy)
-            answer = await server.forward(await wallet.sealed(), **wallet.credential_headers())
-            assert len(wallet.open(answer)) == 1
-            assert "record_lost" in server.log.getvalue()
+        issuer = FakeIssuer(steps=[refused(), refused(), refused()])
+        async with stage(issuer) as wallet:
+            assert (await wallet.forward()).status == 200
+            assert len(issuer.posts) == 4
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("failure", "status", "code"),
+    ("failure", "status", "code", "outcome"),
     [
-        (wallet_server_service.Unreachable("fetch_failed", "Broke off."), 502, "issuer_unreachable"),
-        (wallet_server_service.TooSlow("fetch_timeout", "Too slow."), 504, "issuer_timeout"),
-        (wallet_server_service.Rejected("fetch_redirect", "A redirect."), 502, "issuer_unreachable"),
-        (wallet_server_service.Rejected("fetch_too_large", "Too large."), 502, "issuer_unreachable"),
+        (broken(), 504, "outcome_unknown", "broken_off"),
+        (too_slow(), 504, "issuer_timeout", "timeout"),
+        (Rejected("fetch_redirect", "A redirect."), 502, "answer_unusable", "unusable_answer"),
+        (Rejected("fetch_too_large", "Too large."), 502, "answer_unusable", "unusable_answer"),
     ],
 )
-def test_what_may_have_been_sent_is_not_sent_again(
-    tmp_path: Path, failure: Exception, status: int, code: str
+def test_what_may_have_been_sent_is_never_sent_again(
+    failure: Exception, status: int, code: str, outcome: str
 ) -> None:
     async def main() -> None:
-        async with issuer_house(tmp_path) as house, between(house.fetcher, house.clock) as server:
-            await server.begin()
-            server.upstream.failures = [failure]
-            answer = await server.forward()
-            assert (answer.status, answer.json()["code"]) == (status, code)
-            assert [method for method, *_ in server.upstream.seen] == ["GET", "POST"]
+        issuer = FakeIssuer(steps=[failure])
+        async with stage(issuer) as wallet:
+            assert fails_with(await wallet.forward(key=KEY), status, code)
+            # Not even if the wallet says the same once more.
+            assert fails_with(await wallet.forward(key=KEY), status, code)
+            assert len(issuer.posts) == 1
+            assert wallet.counted(outcome=outcome) == 1
 
     asyncio.run(main())
 
 
-def test_the_endpoint_comes_from_the_issuers_own_metadata(tmp_path: Path) -> None:
+def test_an_address_that_may_not_be_connected_to_is_not_tried_again() -> None:
     async def main() -> None:
-        async with issuer_house(tmp_path) as house:
-            settings = {"issuers": (ISSUER, "https://absent.example")}
-            async with between(house.fetcher, house.clock, **settings) as server:
-                answer = await server.fetcher.request("POST", f"{SERVER}/sessions", content=b"{}")
-                server.session = answer.json()["session"]
-                answer = await server.forward(Safeconduct_Issuer="https://absent.example")
-                assert (answer.status, answer.json()["code"]) == (502, "issuer_metadata")
-                await server.forward()
-                await server.forward()
-                gets = [url for method, url, *_ in server.upstream.seen if method == "GET"]
-                assert gets.count(f"{ISSUER}/.well-known/openid-credential-issuer") == 1
-                house.clock.now += 301
-                await server.forward()
-                gets = [url for method, url, *_ in server.upstream.seen if method == "GET"]
-                assert gets.count(f"{ISSUER}/.well-known/openid-credential-issuer") == 2
+        issuer = FakeIssuer(steps=[Rejected("fetch_address_refused", "Not allowed.")])
+        async with stage(issuer) as wallet:
+            assert fails_with(await wallet.forward(), 502, "issuer_metadata")
+            assert len(issuer.posts) == 1
+
+    asyncio.run(main())
+
+
+def test_the_endpoint_comes_from_the_issuers_own_metadata_and_is_remembered() -> None:
+    async def main() -> None:
+        issuer = FakeIssuer()
+        async with stage(issuer) as wallet:
+            await wallet.forward()
+            await asyncio.gather(*(wallet.forward() for _ in range(5)))
+            assert [method for method, *_ in issuer.seen].count("GET") == 1
+            wallet.clock.now += 301
+            await asyncio.gather(*(wallet.forward(Safeconduct_Issuer=OTHER) for _ in range(5)))
+            await wallet.forward()
+            assert [method for method, *_ in issuer.seen].count("GET") == 3
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"credential_issuer": OTHER},
+        {"credential_endpoint": "http://issuer.example/credential"},
+        {"credential_endpoint": "https://127.0.0.1/credential"},
+        {"credential_endpoint": f"{ISSUER}/notification"},
+        {"credential_endpoint": f"{ISSUER}/nonce"},
+        {"credential_endpoint": f"{ISSUER}/deferred"},
+        {"deferred_credential_endpoint": f"{ISSUER}/notification"},
+        {"deferred_credential_endpoint": f"{ISSUER}/nonce"},
+    ],
+)
+def test_metadata_that_would_lead_requests_astray_are_not_used(members: dict[str, str]) -> None:
+    async def main() -> None:
+        issuer = FakeIssuer(members=members)
+        async with stage(issuer) as wallet:
+            for kind in ("credential", "deferred"):
+                assert fails_with(await wallet.forward(kind=kind), 502, "issuer_metadata")
+            # Asked once: a failure is remembered for a moment.
+            assert [method for method, *_ in issuer.seen] == ["GET"]
+            wallet.clock.now += 6
+            issuer.members = {}
+            assert (await wallet.forward()).status == 200
+
+    asyncio.run(main())
+
+
+def test_an_issuer_without_a_deferred_endpoint_is_said_to_have_none() -> None:
+    async def main() -> None:
+        issuer = FakeIssuer(members={"deferred_credential_endpoint": None})
+        async with stage(issuer) as wallet:
+            assert fails_with(await wallet.forward(kind="deferred"), 404, "deferred_unsupported")
+            assert issuer.posts == []
+
+    asyncio.run(main())
+
+
+def test_a_slow_issuer_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        held = Held()
+        issuer = FakeIssuer(steps=[held])
+        async with stage(issuer, issuer_concurrency=1, issuer_waiting=2) as wallet:
+            first = asyncio.create_task(wallet.forward())
+            await held.begun.wait()
+            second = asyncio.create_task(wallet.forward())  # waits for its turn
+            await asyncio.sleep(0.05)
+            answer = await wallet.forward()
+            assert fails_with(answer, 503, "issuer_busy")
+            assert answer.headers["retry-after"] == "1"
+            assert (await wallet.forward(Safeconduct_Issuer=OTHER)).status == 200
+            held.released.set()
+            assert {(await first).status, (await second).status} == {200}
+            assert wallet.counted(outcome="busy") == 1
+
+    asyncio.run(main())
+
+
+def test_an_issuer_that_fails_is_spared_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        issuer = FakeIssuer(steps=[problem(503, "temporarily_unavailable"), too_slow(), broken()])
+        async with stage(issuer, breaker_failures=3, breaker_seconds=600) as wallet:
+            for _ in range(3):
+                await wallet.forward()
+            answer = await wallet.forward()
+            assert fails_with(answer, 503, "issuer_resting")
+            assert 590 <= int(answer.headers["retry-after"]) <= 600
+            assert len(issuer.posts) == 3
+            assert wallet.counted(outcome="breaker_open") == 1
+            assert (await wallet.forward(Safeconduct_Issuer=OTHER)).status == 200
+
+    asyncio.run(main())
+
+
+def test_errors_that_a_wallet_can_cause_do_not_make_an_issuer_rest() -> None:
+    async def main() -> None:
+        issuer = FakeIssuer(problem(500, "server_error"))
+        async with stage(issuer, breaker_failures=1) as wallet:
+            for status in (500, 400, 429):
+                issuer.answer = problem(status, "server_error")
+                for _ in range(3):
+                    assert (await wallet.forward()).status == status
+
+    asyncio.run(main())
+
+
+def test_nothing_of_a_request_stays_in_database_log_or_metrics(tmp_path: Path) -> None:
+    file = tmp_path / "wallet-server.db"
+    secrets = [b"tok-of-the-wallet", b"proof-of-the-wallet", b"QkJC" * 20, b"RERE" * 20]
+    body = JWE.rpartition(b".")[0] + b"." + secrets[2]
+    answer = Response(200, SEALED.headers, JWE.rpartition(b".")[0] + b"." + secrets[3])
+
+    async def main() -> None:
+        async with stage(FakeIssuer(answer), database=f"sqlite:///{file}") as wallet:
+            secrets.append(wallet.session.encode())
+            headers = {"authorization": f"DPoP {secrets[0].decode()}", "dpop": secrets[1].decode()}
+            assert (await wallet.forward(body, **headers)).body == answer.body
+            pages = pages_of(file)
+            shown = wallet.log.getvalue().encode() + wallet.telemetry.metrics.render()
+            assert [secret for secret in secrets if secret in pages + shown] == []
+            assert b"request_answered" in shown
+            assert ISSUER.encode() in shown
 
     asyncio.run(main())
 

@@ -95,7 +95,7 @@ def test_the_tutorial_uses_every_service_and_the_wallet() -> None:
         "wallet accept",
         "wallet show",
         "wallet present",
-        "8451/records",
+        "8451/metrics",
     ):
         assert command in commands
 

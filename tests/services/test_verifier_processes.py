@@ -1,4 +1,4 @@
-"""The atomic functions of verifier and wallet server with two hands on one database, of either kind."""
+"""The atomic functions of the verifier with two hands on one database, of either kind."""
 
 import asyncio
 from pathlib import Path
@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from safeconduct.services.verifier import store as verifier
-from safeconduct.services.wallet_server import store as wallet_server
-from safeconduct.services.wallet_server.store import Record, SessionUnknown
 from safeconduct.storage import Database
-from safeconduct.storage.migrations import VERIFIER, WALLET_SERVER
+from safeconduct.storage.migrations import VERIFIER
 
 NOW = 1_800_000_000
 
@@ -64,23 +62,5 @@ def test_a_verdict_is_kept_and_swept_on_either_kind(url: str) -> None:
             await database.run(verifier.sweep, expired_before=NOW + 300)
             with pytest.raises(verifier.RequestUnknown):
                 await database.run(verifier.find_result, digest.hex(), now=NOW)
-
-    asyncio.run(main())
-
-
-def test_sessions_and_records_live_on_either_kind(url: str) -> None:
-    async def main() -> None:
-        async with await Database.open(url, branch=WALLET_SERVER) as database:
-            await database.run(wallet_server.add_session, b"s" * 32, expires_at=NOW + 10)
-            await database.run(wallet_server.check_session, b"s" * 32, now=NOW)
-            record = Record(
-                issuer="https://issuer.example", time=NOW, bytes_in=4096, bytes_out=8192, status=200
-            )
-            await database.run(wallet_server.add_record, record)
-            assert await database.run(wallet_server.list_records) == [record]
-            await database.run(wallet_server.sweep, now=NOW + 10, keep_records_since=NOW + 1)
-            assert await database.run(wallet_server.list_records) == []
-            with pytest.raises(SessionUnknown):
-                await database.run(wallet_server.check_session, b"s" * 32, now=NOW)
 
     asyncio.run(main())

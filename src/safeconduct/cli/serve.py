@@ -154,7 +154,8 @@ def _serve(
     if getattr(settings, section).admin_token is None:
         output.note(f"management is off: set SAFECONDUCT_{section.upper()}__ADMIN_TOKEN to turn it on")
 
-    if section == "wallet_server" and not settings.wallet_server.issuers:
+    forwarding = settings.wallet_server
+    if section == "wallet_server" and not forwarding.issuers and forwarding.issuers_file is None:
         output.note("no issuer is listed, so nothing is forwarded: set SAFECONDUCT_WALLET_SERVER__ISSUERS")
 
     def announce(line: str) -> None:

@@ -15,17 +15,28 @@ class TooMuchOpen(Rejected):
 
 
 class Quota:
-    """Counts rows between two looks at the database; other processes' rows count from the next look on."""
+    """Counts rows or bytes between two looks at the database; others' count from the next look on."""
 
-    def __init__(self) -> None:
-        self._rows = 0
+    def __init__(self, most: int | None = None) -> None:
+        """most: `limits.STRANGERS_ROWS` unless given."""
+        self._most = most
+        self._kept = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is room for nothing more."""
+        return self._kept >= (limits.STRANGERS_ROWS if self._most is None else self._most)
 
     def take(self) -> None:
         """Count one row more. Raises TooMuchOpen "too_much_open"."""
-        if self._rows >= limits.STRANGERS_ROWS:
+        if self.is_full:
             raise TooMuchOpen("too_much_open", "Too much is open here already; try again later.")
-        self._rows += 1
+        self._kept += 1
 
-    def recount(self, rows: int) -> None:
+    def count(self, amount: int) -> None:
+        """Count what was kept anyway."""
+        self._kept += amount
+
+    def recount(self, kept: int) -> None:
         """Go on from what the database holds."""
-        self._rows = rows
+        self._kept = kept

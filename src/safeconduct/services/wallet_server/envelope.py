@@ -32,9 +32,14 @@ def check_sealed(body: bytes, *, media_type: str) -> None:
     A wallet that sends anything else has a fault, and its secrets should not travel further. Raises Rejected
     "plaintext_refused".
     """
-    parts = _COMPACT_JWE.fullmatch(body)
-    if media_type != SEALED or parts is None or not _is_jwe_header(parts[1]):
+    if media_type != SEALED or not is_sealed(body):
         raise Rejected("plaintext_refused", "Only encrypted requests are forwarded.", rule="OpenID4VCI §10")
+
+
+def is_sealed(body: bytes) -> bool:
+    """Returns whether a body is a compact JWE, as far as someone without the key can tell."""
+    parts = _COMPACT_JWE.fullmatch(body)
+    return parts is not None and _is_jwe_header(parts[1])
 
 
 def check_credentials(authorization_header: str | None, dpop_headers: Sequence[str]) -> Credentials:

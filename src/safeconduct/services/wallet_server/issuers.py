@@ -1,89 +1,166 @@
-"""The issuers that may be asked, and where their credential endpoints are, in their own words."""
+"""What is known of the allowed issuers, in their own words: their metadata and their endpoints."""
 
-from collections.abc import Sequence
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
 from safeconduct import limits
 from safeconduct.clock import Clock
-from safeconduct.errors import Rejected, SafeconductError
-from safeconduct.net.fetch import Fetcher
+from safeconduct.errors import Rejected, SafeconductError, Unsupported
+from safeconduct.net.fetch import Fetcher, Response, Unreachable
 from safeconduct.protocols.openid4vci.metadata import (
     IssuerMetadata,
     issuer_metadata_url,
     parse_issuer_metadata,
 )
+from safeconduct.services.wallet_server.outcomes import (
+    Undelivered,
+    deferred_unsupported,
+    issuer_metadata,
+    issuer_unreachable,
+)
 
 METADATA_SECONDS = 300
-"""How long an endpoint is taken from memory before the issuer is asked again."""
+"""How long metadata is taken from memory before the issuer is asked again."""
+
+FAILURE_SECONDS = 5
+"""How long a failure is: many wallets must not become many requests to an issuer in trouble."""
+
+FAILING = frozenset({502, 503, 504})
+"""Statuses by which a proxy says that the issuer behind it is in trouble. A 500 may be one wallet's doing."""
+
+SIGNED = "application/jwt"
+PLAIN = "application/json"
+
+Kind = Literal["credential", "deferred"]
+"""What may be forwarded."""
+
+_COMPACT_JWS = re.compile(rb"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
+
+T = TypeVar("T")
 
 
-class IssuerNotAllowed(Rejected):
-    """The issuer is not on the list."""
+class MetadataUnsigned(Unsupported):
+    """The issuer has no signed metadata."""
 
-    oauth_error = "access_denied"
-    http_status = 403
-
-
-class IssuerUnusable(Rejected):
-    """The issuer's metadata cannot be had, or names no endpoint to forward to."""
-
-    oauth_error = "temporarily_unavailable"
-    http_status = 502
+    http_status = 406
 
 
-class _Known(msgspec.Struct, frozen=True):
-    endpoint: str
-    until: int
+class Document(msgspec.Struct, frozen=True):
+    """A metadata document, byte for byte as the issuer gave it."""
+
+    media_type: str
+    body: bytes
 
 
 class Issuers:
-    """The allow-list. Wallets name an issuer, never a URL to send to."""
+    """Asks allowed issuers, and remembers for a while what they said."""
 
-    def __init__(self, allowed: Sequence[str], *, fetcher: Fetcher, clock: Clock) -> None:
-        self.allowed = tuple(allowed)
+    def __init__(self, *, fetcher: Fetcher, clock: Clock) -> None:
         self._fetcher = fetcher
-        self._clock = clock
-        self._known: dict[str, _Known] = {}
+        self._documents: _Memory[Document] = _Memory(clock)
+        self._endpoints: _Memory[dict[Kind, str | None]] = _Memory(clock)
 
-    def check(self, issuer: str | None) -> str:
-        """Returns the issuer if it is on the list. Raises IssuerNotAllowed "issuer_not_allowed"."""
-        if issuer is None or issuer not in self.allowed:
-            raise IssuerNotAllowed("issuer_not_allowed", "Nothing is forwarded to this issuer.")
-        return issuer
+    async def endpoint(self, issuer: str, kind: Kind) -> str:
+        """Return the endpoint of an allowed issuer.
 
-    async def credential_endpoint(self, issuer: str) -> str:
-        """Returns the endpoint that an allowed issuer names. Raises IssuerUnusable "issuer_metadata"."""
-        now = self._clock()
-        known = self._known.get(issuer)
-        if known is None or known.until <= now:
-            known = _Known(await self._ask(issuer), now + METADATA_SECONDS)
-            self._known[issuer] = known
-        return known.endpoint
+        Raises IssuerUnusable "issuer_metadata", "issuer_unreachable"; DeferredUnsupported
+        "deferred_unsupported".
+        """
+        endpoints = await self._endpoints.get(issuer, lambda: self._learn(issuer))
+        endpoint = endpoints[kind]
+        if endpoint is None:
+            raise deferred_unsupported()
+        return endpoint
 
-    async def _ask(self, issuer: str) -> str:
+    async def document(self, issuer: str, *, signed: bool) -> Document:
+        """Return the metadata of an allowed issuer as it is, verified by nobody.
+
+        Raises IssuerUnusable "issuer_metadata", "issuer_unreachable"; MetadataUnsigned "metadata_unsigned".
+        """
+        return await self._documents.get((issuer, signed), lambda: self._fetch(issuer, signed=signed))
+
+    async def _learn(self, issuer: str) -> dict[Kind, str | None]:
+        document = await self.document(issuer, signed=False)
+        try:
+            metadata = parse_issuer_metadata(
+                document.body, credential_issuer=issuer, allow_http_loopback=True
+            )
+            return _endpoints(metadata)
+        except SafeconductError as error:
+            self._documents.forget((issuer, False))  # else its mending would show only when it is old
+            raise issuer_metadata() from error
+
+    async def _fetch(self, issuer: str, *, signed: bool) -> Document:
+        wanted = SIGNED if signed else PLAIN
         try:
             answer = await self._fetcher.request(
                 "GET",
                 issuer_metadata_url(issuer),
-                headers={"Accept": "application/json"},
+                headers={"Accept": wanted},
                 max_bytes=limits.METADATA_BYTES,
-                content_types={"application/json"},
             )
-            if answer.status != 200:
-                raise Rejected("status_unexpected", "The issuer gives no metadata.")
-            metadata = parse_issuer_metadata(answer.body, credential_issuer=issuer, allow_http_loopback=True)
+        except Unreachable as error:
+            raise issuer_unreachable() from error
         except SafeconductError as error:
-            raise IssuerUnusable("issuer_metadata", "The issuer's metadata cannot be used.") from error
-        return _endpoint(metadata)
+            raise issuer_metadata() from error
+        if answer.status in FAILING:
+            raise issuer_unreachable()
+        if signed and not _is_signed(answer):
+            raise MetadataUnsigned("metadata_unsigned", "The issuer gives no signed metadata.")
+        if answer.status != 200 or answer.content_type != wanted:
+            raise issuer_metadata()
+        return Document(wanted, answer.body)
 
 
-def _endpoint(metadata: IssuerMetadata) -> str:
-    others = (
-        metadata.nonce_endpoint,
-        metadata.deferred_credential_endpoint,
-        metadata.notification_endpoint,
-    )
-    if metadata.credential_endpoint in others:
-        raise IssuerUnusable("issuer_metadata", "The issuer's metadata cannot be used.")
-    return metadata.credential_endpoint
+def _is_signed(answer: Response) -> bool:
+    typed = answer.status == 200 and answer.content_type == SIGNED
+    return typed and _COMPACT_JWS.fullmatch(answer.body) is not None
+
+
+def _endpoints(metadata: IssuerMetadata) -> dict[Kind, str | None]:
+    """What is forwarded must not end up where it is read otherwise."""
+    sealed = (metadata.credential_endpoint, metadata.deferred_credential_endpoint)
+    others = {metadata.nonce_endpoint, metadata.notification_endpoint} - {None}
+    if others & {*sealed} or sealed[0] == sealed[1]:
+        raise issuer_metadata()
+    return {"credential": sealed[0], "deferred": sealed[1]}
+
+
+class _Memory(Generic[T]):
+    """What was found out, or that it could not be; asked for by many at once, found out by one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: dict[Hashable, tuple[int, T | Rejected | Unsupported]] = {}
+        self._asking: dict[Hashable, asyncio.Task[T | Rejected | Unsupported]] = {}
+
+    async def get(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
+        until, known = self._known.get(key, (0, None))
+        if known is None or until <= self._clock():
+            known = await self._ask(key, ask)
+        if isinstance(known, Rejected | Unsupported):
+            raise known.with_traceback(None)
+        return known
+
+    def forget(self, key: Hashable) -> None:
+        self._known.pop(key, None)
+
+    async def _ask(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T | Rejected | Unsupported:
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.create_task(self._find_out(key, ask))
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _find_out(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T | Rejected | Unsupported:
+        found: T | Rejected | Unsupported
+        try:
+            found, seconds = await ask(), METADATA_SECONDS
+        except (Undelivered, MetadataUnsigned) as error:
+            found, seconds = error, FAILURE_SECONDS
+        self._known[key] = (self._clock() + seconds, found)
+        return found
