@@ -55,6 +55,7 @@ def test_json_is_one_document_with_every_finding() -> None:
     assert [
         secret for (secret, party), row in seen.items() if party == "wallet server" and row["places"]
     ] == ["access token"]
+    assert not any(row["places"] for (_, party), row in seen.items() if party == "wallet's database")
 
 
 def test_an_attack_that_succeeds_is_printed_and_changes_the_exit_status(monkeypatch: Any) -> None:

@@ -29,7 +29,9 @@ def test_nothing_secret_is_in_its_traffic_log_or_files(stage: Any) -> None:
             assert {name: len(content) > 0 for name, content in known.items()} == dict.fromkeys(known, True)
             assert search(known, needles) == ()
             # The same search finds every one of them at the wallet, so it is not blind.
-            assert {found.needle for found in search(holder.known(), needles)} == {n.name for n in needles}
+            assert {found.needle for found in search(await holder.known(), needles)} == {
+                n.name for n in needles
+            }
             # And it finds in the server's traffic what may be there.
             assert [found.place for found in search(known, secrets.access_token)] == ["traffic"]
 

@@ -20,7 +20,7 @@ from safeconduct.formats.sd_cwt import IETF_08
 from safeconduct.formats.sd_cwt.labels import AUD, CNONCE, IAT, SD_CLAIMS
 from safeconduct.net.fetch import Fetcher
 from safeconduct.wallet.present import KEY_BOUND
-from safeconduct.wallet.store import Credential, Held
+from safeconduct.wallet.records import Credential, Held
 from safeconduct.web.serve import Listener
 
 

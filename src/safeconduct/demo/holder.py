@@ -18,10 +18,9 @@ from safeconduct.net.fetch import Fetcher
 from safeconduct.net.recording import Exchange, RecordingFetcher
 from safeconduct.protocols.oauth.token import PRE_AUTHORIZED_CODE
 from safeconduct.settings import WalletSettings
-from safeconduct.storage import Database
-from safeconduct.storage.migrations import WALLET
 from safeconduct.wallet import store
-from safeconduct.wallet.store import Credential, Held
+from safeconduct.wallet.records import Credential, Held
+from safeconduct.wallet.safe import FILE, open_safe
 from safeconduct.wallet.wallet import Notice, Wallet, open_wallet
 
 
@@ -36,20 +35,23 @@ class Holder(msgspec.Struct):
 
     async def credential(self, held: Held) -> Credential:
         """Take a credential with its key out of the wallet's database."""
-        database = await Database.open(store.database_url(self.directory), branch=WALLET)
-        async with database:
-            return await database.run(store.find_credential, held.id)
+        async with open_safe(WalletSettings(store=self.directory)) as safe:
+            return await safe.run(store.find_credential, held.id)
 
-    def known(self) -> dict[str, bytes]:
+    async def known(self) -> dict[str, bytes]:
         """Return all that the wallet has: the secrets must be found here, or the search is worth nothing."""
         memory = (part for signed in self.signed for part in (signed.data, signed.signature))
+        async with open_safe(WalletSettings(store=self.directory)) as safe:
+            records = await safe.run(store.read_all)
         return {
             "traffic": b"\n".join(exchange.everything() for exchange in self.tape),
             "memory": b"\n".join(memory),
-            "database": b"\n".join(
-                path.read_bytes() for path in sorted(self.directory.glob(f"{store.FILE}*"))
-            ),
+            "records": b"\n".join(record.content for record in records),
         }
+
+    def files(self) -> dict[str, bytes]:
+        """Return what lies in the wallet's directory, for whoever copies it."""
+        return {"database": b"\n".join(path.read_bytes() for path in sorted(self.directory.glob(f"{FILE}*")))}
 
 
 @asynccontextmanager

@@ -61,19 +61,20 @@ def passages(party: Party) -> tuple[Passage, ...]:
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """Needles of a kind, and what is promised of wallet, wallet server, issuer and verifier about them."""
+    """Needles of a kind, and what is promised of wallet, its files, wallet server, issuer and verifier."""
 
     secret: str
     needles: Sequence[Needle]
-    promises: tuple[Promise, Promise, Promise, Promise]
+    promises: tuple[Promise, Promise, Promise, Promise, Promise]
 
 
-def sightings(
+async def sightings(
     parties: Parties, holder: Holder, secrets: Secrets, *, disclosed: Collection[str]
 ) -> tuple[Sighting, ...]:
-    """Search everything that wallet, wallet server, issuer and verifier have by now."""
+    """Search everything that wallet, its files, wallet server, issuer and verifier have by now."""
     known = {
-        "wallet": holder.known(),
+        "wallet": await holder.known(),
+        "wallet's database": holder.files(),
         "wallet server": parties.wallet_server.known(),
         "issuer": parties.issuer.known(),
         "verifier": parties.verifier.known(),
@@ -93,19 +94,21 @@ def _rows(secrets: Secrets, disclosed: frozenset[str]) -> tuple[_Row, ...]:
     shown_salts = [needle for name, needle in secrets.salts.items() if name in disclosed]
     withheld_salts = [needle for name, needle in secrets.salts.items() if name not in disclosed]
     return (
-        _Row("holder's private key", private, ("must", "never", "never", "never")),
-        _Row("holder's public key", public, ("must", "never", "any", "must")),
-        _Row("disclosed claims", shown, ("must", "never", "any", "must")),
-        _Row("withheld claims", withheld, ("must", "never", "any", "never")),
-        _Row("salts of disclosed claims", shown_salts, ("must", "never", "any", "must")),
+        _Row("holder's private key", private, ("must", "never", "never", "never", "never")),
+        _Row("holder's public key", public, ("must", "never", "never", "any", "must")),
+        _Row("disclosed claims", shown, ("must", "never", "never", "any", "must")),
+        _Row("withheld claims", withheld, ("must", "never", "never", "any", "never")),
+        _Row("salts of disclosed claims", shown_salts, ("must", "never", "never", "any", "must")),
         _Row(
-            "salts of withheld claims", [*withheld_salts, *secrets.decoys], ("must", "never", "any", "never")
+            "salts of withheld claims",
+            [*withheld_salts, *secrets.decoys],
+            ("must", "never", "never", "any", "never"),
         ),
-        _Row("issuer's signature", secrets.signature, ("must", "never", "any", "must")),
-        _Row("key proof", secrets.proof, ("must", "never", "any", "never")),
-        _Row("credential identifier", secrets.identifier, ("must", "never", "any", "never")),
-        _Row("offer and transaction code", secrets.offer, ("must", "never", "any", "never")),
-        _Row("access token", secrets.access_token, ("must", "any", "any", "never")),
+        _Row("issuer's signature", secrets.signature, ("must", "never", "never", "any", "must")),
+        _Row("key proof", secrets.proof, ("must", "never", "never", "any", "never")),
+        _Row("credential identifier", secrets.identifier, ("must", "never", "never", "any", "never")),
+        _Row("offer and transaction code", secrets.offer, ("must", "never", "never", "any", "never")),
+        _Row("access token", secrets.access_token, ("must", "never", "any", "any", "never")),
     )
 
 

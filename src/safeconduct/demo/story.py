@@ -15,7 +15,7 @@ from safeconduct.demo.holder import Holder, Secrets, open_holder, secrets_of
 from safeconduct.demo.parties import Network, Parties, Sockets, open_parties
 from safeconduct.demo.sightings import Passage, Sighting, passages, sightings
 from safeconduct.wallet.present import Outcome
-from safeconduct.wallet.store import Credential
+from safeconduct.wallet.records import Credential
 
 CLAIMS: dict[str, Any] = {
     "given_name": "Leokadia",
@@ -102,7 +102,7 @@ async def play(directory: Path, *, network: Network, clock: Clock) -> Story:
         shown = await holder.wallet.present_to(
             credential.held.id, verifier=parties.verifier.url, disclose=DISCLOSED
         )
-        seen = sightings(parties, holder, secrets, disclosed=DISCLOSED)
+        seen = await sightings(parties, holder, secrets, disclosed=DISCLOSED)
         attempts = await _attack(parties, holder, credential, directory)
         return Story(
             issued=tuple(notice.code for notice in holder.notices),

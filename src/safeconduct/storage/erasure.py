@@ -21,3 +21,21 @@ def _write_back(engine: Engine) -> None:
         driver = connection.connection.driver_connection
         assert driver is not None
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+async def rewrite(database: Database) -> None:
+    """Writes a SQLite database anew and cuts its log off, so that nothing of what it held before is left.
+
+    Others are left alone. Raises StorageUnavailable.
+    """
+    await database._in_thread(_vacuum, database._backend.engine)
+
+
+def _vacuum(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("VACUUM").close()
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()

@@ -13,8 +13,8 @@ from safeconduct.protocols.oauth import urls
 from safeconduct.wallet import answers, forwarding, issuers, offers, requests, store
 from safeconduct.wallet.context import Context, Notice, Unencrypted
 from safeconduct.wallet.line import IssuerLine
-from safeconduct.wallet.requests import PreparedRequest, Wish
-from safeconduct.wallet.store import Credential, Held
+from safeconduct.wallet.records import Held
+from safeconduct.wallet.requests import Issued, PreparedRequest, Wish
 
 _BYPASSED = Notice(
     "server_bypassed",
@@ -61,20 +61,19 @@ async def accept(
     if via is not None and not issuer.encrypts:
         context.report(_BYPASSED)
         via = None
-    credential = await (
+    name, stored, instance = await (
         _directly(context, line, wish) if via is None else _through_server(context, line, wish, via)
     )
-    await context.database.run(store.add_credential, credential)
-    return credential.held
+    return await context.safe.run(store.keep_credential, name, stored, [instance])
 
 
-async def _directly(context: Context, line: IssuerLine, wish: Wish) -> Credential:
+async def _directly(context: Context, line: IssuerLine, wish: Wish) -> Issued:
     prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
     response = await line.request_credential(wish.grant, prepared.body, content_type=prepared.content_type)
     return requests.read_answer(context, wish, prepared, response)
 
 
-async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: str) -> Credential:
+async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: str) -> Issued:
     """Ask through the server; if what comes back is no credential, report that and ask the issuer itself."""
     prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
     try:
@@ -95,7 +94,7 @@ async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: s
 
 async def _forwarded(
     context: Context, line: IssuerLine, wish: Wish, prepared: PreparedRequest, via: str
-) -> Credential:
+) -> Issued:
     headers = line.credential_headers(wish.grant, content_type=prepared.content_type)
     response = await forwarding.forward(
         context, via, issuer=wish.issuer.identifier, headers=headers, body=prepared.body

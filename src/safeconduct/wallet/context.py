@@ -9,7 +9,7 @@ from safeconduct.clock import Clock
 from safeconduct.crypto.keys import Key
 from safeconduct.ids import Random
 from safeconduct.net.fetch import Fetcher
-from safeconduct.storage import Database
+from safeconduct.wallet.safe import Safe
 
 Unencrypted = Literal["refused", "allowed"]
 """Whether the wallet deals with an issuer that offers no encryption."""
@@ -31,7 +31,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     allow_http_loopback: takes issuers and servers on this machine without TLS.
     """
 
-    database: Database
+    safe: Safe
     fetcher: Fetcher
     clock: Clock
     random: Random

@@ -58,8 +58,12 @@ async def meet(context: Context, identifier: str, *, server: str | None, unencry
     authorization_server_unknown, and what fetching and reading raise; Unsupported: dpop_unsupported.
     """
     metadata = await _issuer_metadata(context, identifier)
-    await context.database.run(
-        store.meet_issuer, identifier, encryption_required=_demands_encryption(metadata), now=context.clock()
+    await context.safe.run(
+        store.meet_issuer,
+        identifier,
+        encryption_required=_demands_encryption(metadata),
+        signed=False,
+        now=context.clock(),
     )
     if unencrypted == "refused" and not _offers_encryption(metadata):
         raise Rejected(

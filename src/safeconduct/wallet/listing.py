@@ -9,8 +9,8 @@ from safeconduct.formats.sd_cwt.claims import path_text
 from safeconduct.trust import Trust
 from safeconduct.wallet import store
 from safeconduct.wallet.context import Context
+from safeconduct.wallet.records import Credential, Held
 from safeconduct.wallet.requests import CLOCK_LEEWAY
-from safeconduct.wallet.store import Credential, Held
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 async def show(context: Context, credential: str) -> Shown:
     """Open the credential whose id begins so. Raises Rejected: credential_unknown, credential_ambiguous."""
-    return open_credential(await context.database.run(store.find_credential, credential))
+    return open_credential(await context.safe.run(store.find_credential, credential))
 
 
 def open_credential(credential: Credential) -> Shown:

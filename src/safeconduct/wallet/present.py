@@ -40,7 +40,7 @@ async def present(
     disclose: claim paths. audience: the verifier's identifier. nonce: what it gave out, if anything.
     Raises Rejected: credential_unknown, credential_ambiguous, credential_expired, claim_not_found.
     """
-    found = await context.database.run(store.find_credential, credential)
+    found = await context.safe.run(store.find_credential, credential)
     now = context.clock()
     if found.held.expires is not None and found.held.expires <= now:
         raise Rejected("credential_expired", "The credential has expired; ask its issuer for a new one.")

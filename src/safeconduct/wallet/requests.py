@@ -16,13 +16,16 @@ from safeconduct.wallet import answers
 from safeconduct.wallet.context import Context
 from safeconduct.wallet.issuers import Issuer
 from safeconduct.wallet.line import Grant
-from safeconduct.wallet.store import Credential, Held
+from safeconduct.wallet.records import StoredCredential, StoredInstance, key_text
 
 CLOCK_LEEWAY = 60
 """Seconds by which the issuer's clock may differ from the wallet's."""
 
 _ID_BYTES = 4
 _LATEST = 2**53
+
+
+Issued = tuple[str, StoredCredential, StoredInstance]
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -85,7 +88,7 @@ def _signature(context: Context, wish: Wish) -> RequestSignature:
     )
 
 
-def read_answer(context: Context, wish: Wish, prepared: PreparedRequest, response: Response) -> Credential:
+def read_answer(context: Context, wish: Wish, prepared: PreparedRequest, response: Response) -> Issued:
     """Open the answer and check the credential in it.
 
     1. The status is 200.
@@ -112,15 +115,16 @@ def read_answer(context: Context, wish: Wish, prepared: PreparedRequest, respons
     claims = checked.claims
     if claims.get("vct") != wish.configuration.vct:
         raise Rejected("credential_type_foreign", "The credential is of another type than the offer.")
-    held = Held(
-        id=context.random(_ID_BYTES).hex(),
+    stored = StoredCredential(
         issuer=wish.issuer.identifier,
         configuration=wish.configuration.id,
         vct=str(wish.configuration.vct),
+        format=wish.configuration.format,
         received=now,
         expires=_seconds(claims.get("exp")),
     )
-    return Credential(held, token, prepared.holder_key)
+    instance = StoredInstance(token=token, holder_key=key_text(prepared.holder_key))
+    return context.random(_ID_BYTES).hex(), stored, instance
 
 
 def _payload(wish: Wish, key_proof: str, response_key: ResponseKey | None) -> bytes:

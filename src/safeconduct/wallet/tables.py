@@ -1,8 +1,29 @@
-"""What the wallet keeps: issuers it has met, and credentials with their private keys."""
+"""What the wallet's database holds: encrypted records, and the master key under its guard.
 
-from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, MetaData, Table, Text
+`issuers` and `credentials` are those of a wallet that did not encrypt yet; they are emptied at opening.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text
 
 metadata = MetaData()
+
+vault = Table(
+    "wallet_vault",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("guard", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+records = Table(
+    "wallet_records",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("parent", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
 
 issuers = Table(
     "wallet_issuers",

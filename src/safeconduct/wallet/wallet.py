@@ -9,13 +9,13 @@ from safeconduct.crypto.keys import Key
 from safeconduct.ids import Random
 from safeconduct.net.fetch import Fetcher, HttpFetcher
 from safeconduct.settings import WalletSettings
-from safeconduct.storage import Database
-from safeconduct.storage.migrations import WALLET
-from safeconduct.wallet import accept, listing, present, store
+from safeconduct.wallet import accept, backup, listing, present, store
 from safeconduct.wallet.context import Context, Notice, Unencrypted
+from safeconduct.wallet.guards import Guard, Passphrase
 from safeconduct.wallet.listing import Shown
 from safeconduct.wallet.present import Outcome
-from safeconduct.wallet.store import Held
+from safeconduct.wallet.records import Held
+from safeconduct.wallet.safe import guard_of, open_safe
 
 __all__ = ["Held", "Notice", "Outcome", "Shown", "Wallet", "open_wallet"]
 
@@ -27,8 +27,9 @@ def _unheard(_notice: Notice) -> None:
 class Wallet:
     """A holder's credentials. An id may be given as any beginning that only one credential has."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, guard: Callable[[str], Guard]) -> None:
         self._context = context
+        self._guard = guard
 
     async def accept(
         self,
@@ -51,7 +52,7 @@ class Wallet:
 
     async def list(self) -> tuple[Held, ...]:
         """Return what is held, the newest first."""
-        return await self._context.database.run(store.list_held)
+        return await self._context.safe.run(store.list_held)
 
     async def show(self, credential: str) -> Shown:
         """Open a credential for its holder. Raises Rejected: credential_unknown, credential_ambiguous."""
@@ -71,7 +72,33 @@ class Wallet:
 
     async def remove(self, credential: str) -> None:
         """Delete a credential and its key. Raises Rejected: credential_unknown, credential_ambiguous."""
-        await self._context.database.run(store.remove_credential, credential)
+        await self._context.safe.run(store.remove_credential, credential)
+        await self._context.safe.erase_traces()
+
+    async def backup(self, passphrase: str) -> bytes:
+        """Return everything that the wallet keeps, encrypted under a passphrase.
+
+        Raises Rejected: passphrase_short, backup_too_large.
+        """
+        records = await self._context.safe.run(store.read_all)
+        return backup.write_backup(records, passphrase, random=self._context.random)
+
+    async def restore(self, data: bytes, passphrase: str) -> int:
+        """Add what a backup has and the wallet has not; return how many records that were.
+
+        What is in the wallet stays as it is. Raises Rejected: passphrase_wrong; Malformed: backup_malformed,
+        backup_version, passphrase_parameters.
+        """
+        return await self._context.safe.run(store.add_missing, backup.read_backup(data, passphrase))
+
+    async def rekey(self, guard: Guard | None = None) -> None:
+        """Encrypt everything under a new master key, guarded by `guard`; None: as before, by a new key.
+
+        Raises Rejected: passphrase_short, passphrase_needed, guard_unavailable.
+        """
+        safe = self._context.safe
+        old = self._guard(safe.guard)
+        await safe.lock_anew(guard or old, old, random=self._context.random)
 
 
 @asynccontextmanager
@@ -83,6 +110,7 @@ async def open_wallet(
     random: Random = secrets.token_bytes,
     new_key: Callable[[str], Key] = Key.generate,
     report: Callable[[Notice], None] = _unheard,
+    passphrase: Passphrase | None = None,
 ) -> AsyncIterator[Wallet]:
     """Open the wallet in the directory of the settings.
 
@@ -95,16 +123,17 @@ async def open_wallet(
             fetcher = await stack.enter_async_context(
                 HttpFetcher(allow_loopback=settings.allow_loopback_http, timeout=settings.fetch_timeout)
             )
-        url = store.database_url(settings.store)
-        database = await stack.enter_async_context(await Database.open(url, branch=WALLET))
+        opened = open_safe(settings, passphrase=passphrase, random=random)
+        safe = await stack.enter_async_context(opened)
         yield Wallet(
             Context(
-                database=database,
+                safe=safe,
                 fetcher=fetcher,
                 clock=clock,
                 random=random,
                 new_key=new_key,
                 report=report,
                 allow_http_loopback=settings.allow_loopback_http,
-            )
+            ),
+            lambda name: guard_of(name, settings, passphrase),
         )

@@ -15,9 +15,9 @@ from safeconduct.errors import SafeconductError
 from safeconduct.net.fetch import Response, Unreachable
 from safeconduct.protocols.openid4vci import offer
 from safeconduct.protocols.openid4vci.metadata import issuer_metadata_json
-from safeconduct.storage import Database
-from safeconduct.storage.migrations import WALLET
+from safeconduct.settings import WalletSettings
 from safeconduct.wallet import store
+from safeconduct.wallet.safe import open_safe
 
 SERVER = "https://wallet-server.example"
 VIA = {"via": SERVER}
@@ -47,8 +47,8 @@ def codes(bench: Any) -> list[str]:
 
 def credential_of(bench: Any, accepted: Any) -> Any:
     async def take(_wallet: Any) -> Any:
-        async with await Database.open(store.database_url(bench.directory), branch=WALLET) as database:
-            return await database.run(store.find_credential, accepted.id)
+        async with open_safe(WalletSettings(store=bench.directory)) as safe:
+            return await safe.run(store.find_credential, accepted.id)
 
     return bench.run(take)
 

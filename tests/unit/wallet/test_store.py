@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from safeconduct.errors import SafeconductError
+from safeconduct.settings import WalletSettings
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import WALLET, differences
 from safeconduct.wallet import store
+from safeconduct.wallet.safe import database_url, open_safe
 from safeconduct.wallet.tables import metadata
 
 
@@ -33,13 +35,13 @@ def test_the_directory_and_the_files_are_the_owner_s_alone(bench: Any) -> None:
 def test_a_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(SafeconductError) as error:
-        store.database_url(tmp_path)
+        database_url(tmp_path)
     assert error.value.code == "store_exposed"
 
 
 def test_the_schema_is_that_of_the_migrations(bench: Any) -> None:
     async def compare(_wallet: Any) -> list[object]:
-        async with await Database.open(store.database_url(bench.directory), branch=WALLET) as database:
+        async with await Database.open(database_url(bench.directory), branch=WALLET) as database:
             return await database.run(lambda connection: differences(connection, metadata, prefix="wallet_"))
 
     assert bench.run(compare) == []
@@ -82,8 +84,8 @@ def test_a_removed_credential_leaves_no_trace_in_the_files(bench: Any) -> None:
     accepted = accept(bench)
 
     async def remove(wallet: Any) -> bytes:
-        async with await Database.open(store.database_url(bench.directory), branch=WALLET) as database:
-            token = (await database.run(store.find_credential, accepted.id)).token
+        async with open_safe(WalletSettings(store=bench.directory)) as safe:
+            token = (await safe.run(store.find_credential, accepted.id)).token
         await wallet.remove(accepted.id)
         return token
 
@@ -96,8 +98,8 @@ def test_no_repr_shows_a_secret(bench: Any) -> None:
     accepted = accept(bench)
 
     async def take(wallet: Any) -> tuple[str, str]:
-        async with await Database.open(store.database_url(bench.directory), branch=WALLET) as database:
-            credential = await database.run(store.find_credential, accepted.id)
+        async with open_safe(WalletSettings(store=bench.directory)) as safe:
+            credential = await safe.run(store.find_credential, accepted.id)
         return repr(credential), repr(await wallet.show(accepted.id))
 
     assert bench.run(take) == (f"<Credential {accepted.id}>", f"<Shown {accepted.id}>")
