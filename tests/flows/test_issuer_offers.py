@@ -38,7 +38,8 @@ def test_an_offer_is_shown_without_what_opens_it(tmp_path: Path) -> None:
             assert read.pre_authorized.tx_code is not None
             assert read.pre_authorized.tx_code.description == "by post"
             shown = (await house.manage("GET", f"/offers/{offer['offer_id']}")).json()
-            assert shown.keys() == {"offer_id", "state", "configuration_ids", "created_at", "expires_at"}
+            known = {"offer_id", "state", "configuration_ids", "reference", "deferred"}
+            assert shown.keys() == known | {"created_at", "expires_at"}
             listed = (await house.manage("GET", "/offers?state=pending")).json()["offers"]
             assert listed == [shown]
             assert (await house.manage("GET", "/offers?state=issued")).json()["offers"] == []
@@ -95,6 +96,7 @@ def test_an_offer_by_reference_is_served_while_it_is_pending(tmp_path: Path) -> 
         ({"configuration_id": "unknown"}, "configuration_unknown"),
         ({"claims": {"given_name": "Erika"}}, "claim_missing"),
         ({"claims": {**CLAIMS, "shoe_size": 43}}, "claim_unknown"),
+        ({"claims": None}, "claims_wanted"),
         ({"claims": {**CLAIMS, "iss": "https://other.example"}}, "claim_unknown"),
         ({"claims": {**CLAIMS, "address": {"planet": "Mars"}}}, "claim_unknown"),
         ({"claims": [1]}, "message_malformed"),

@@ -19,7 +19,14 @@ from safeconduct.protocols.oauth import urls
 from safeconduct.services.issuer import open_issuer
 from safeconduct.services.verifier import open_verifier
 from safeconduct.services.wallet_server import open_wallet_server
-from safeconduct.settings import DatabaseUrl, IssuerSettings, Secret, VerifierSettings, WalletServerSettings
+from safeconduct.settings import (
+    DatabaseUrl,
+    IssuerSettings,
+    KeyPlace,
+    Secret,
+    VerifierSettings,
+    WalletServerSettings,
+)
 from safeconduct.telemetry import Telemetry
 from safeconduct.web import serve
 from safeconduct.web.recording import record
@@ -181,7 +188,7 @@ async def open_parties(
         admin_port=_port(admin_url),
         admin_token=admin_token,
         database=DatabaseUrl(f"sqlite:///{issuer.database}"),
-        signing_key=directory / "issuer-key.pem",
+        signing_key=KeyPlace(directory / "issuer-key.pem"),
         require_encryption=require_encryption,
         credentials_per_identifier=credentials_per_identifier,
     )

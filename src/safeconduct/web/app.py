@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from safeconduct import limits
@@ -36,7 +36,7 @@ def public_app(
 
 
 def admin_app(
-    routes: Sequence[Route],
+    routes: Sequence[BaseRoute],
     *,
     telemetry: Telemetry,
     token: Secret | None,
@@ -65,7 +65,7 @@ def _application(inner: ASGIApp, *, telemetry: Telemetry, problems: Problems, ma
 class _Routes:
     """Starlette's router, which raises for what it has no route for, and redirects nowhere."""
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

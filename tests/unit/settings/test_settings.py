@@ -79,7 +79,7 @@ def test_variables_become_the_type_of_their_setting() -> None:
         }
     )
     assert settings.issuer.require_encryption is False
-    assert settings.issuer.signing_key == Path("keys/issuer.pem")
+    assert settings.issuer.signing_key == "keys/issuer.pem"
     assert settings.issuer.admin_token is not None
     assert settings.issuer.admin_token.matches(TOKEN)
     assert settings.wallet_server.issuers == ("https://a.example", "https://b.example")
@@ -174,6 +174,89 @@ def test_secrets_and_passwords_show_nowhere() -> None:
     assert settings.issuer.admin_token.reveal() == TOKEN
     with pytest.raises(TypeError):
         msgspec.json.encode(settings)
+
+
+TENANTS = """
+[issuer]
+offer_lifetime = 30
+batch_size = 5
+[[issuer.tenants]]
+name = "town-hall"
+identifier = "https://issuer.example/town"
+signing_key = "town.pem"
+batch_size = 2
+[[issuer.tenants]]
+name = "school"
+identifier = "https://issuer.example/school"
+signing_key = "pkcs11:token=t;object=school?pin-value=1234"
+require_encryption = false
+"""
+
+
+def test_a_tenant_has_what_it_says_and_the_rest_from_its_section() -> None:
+    issuer = loaded(
+        TENANTS,
+        {
+            "SAFECONDUCT_ISSUER__TENANTS__TOWN_HALL__WEBHOOK_URL": "https://hooks.example",
+            "SAFECONDUCT_ISSUER__TENANTS__TOWN_HALL__WEBHOOK_SECRET": TOKEN,
+        },
+    ).issuer
+    town, school = issuer.issuers
+    assert (town.batch_size, town.offer_lifetime, town.require_encryption) == (2, 30, True)
+    assert (school.batch_size, school.offer_lifetime, school.require_encryption) == (5, 30, False)
+    assert town.webhook_secret is not None
+    assert town.webhook_secret.matches(TOKEN)
+    assert school.webhook_secret is None
+    assert (town.signing_key.in_hardware, school.signing_key.in_hardware) == (False, True)
+    assert "1234" not in repr(issuer)
+    assert IssuerSettings().issuers == (IssuerSettings(),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('name = "school"', 'name = "town-hall"', "issuer.tenants: expected a name of its own"),
+        ('name = "school"', 'name = "School"', "issuer.tenants.School.name: expected `str` matching regex"),
+        ('name = "school"', "", "issuer.tenants.?.name: expected one, it is not inherited"),
+        ('signing_key = "town.pem"', "", "issuer.tenants.town-hall.signing_key: expected one"),
+        ('"town.pem"', '"pkcs11:token=t;object=school?pin-value=1234"', "expected a signing_key of its own"),
+        ("example/school", "example/town", "expected identifiers with different paths"),
+        ("example/school", "example/town/a", "expected identifiers with different paths"),
+        ("example/school", "example", "expected identifiers with different paths"),
+        (
+            "https://issuer.example/school",
+            "http://issuer.example/school",
+            "tenants.school.identifier: expect",
+        ),
+        ("batch_size = 2", "port = 2", "issuer.tenants.town-hall.port: no such setting"),
+        ("batch_size = 2", "tenants = []", "issuer.tenants.town-hall.tenants: no such setting"),
+        ("batch_size = 2", "batch_size = 0", "issuer.tenants.town-hall.batch_size: expected `int` >= 1"),
+        ("batch_size = 2", "webhook_url = 'https://a.example'", "tenants.town-hall.webhook_secret: expected"),
+        ("batch_size = 5", "name = 'all'", "issuer.name: no such setting"),
+        ("batch_size = 5", "webhook_url = 'ftp://a'", "webhook_url: expected an https URL"),
+        ("batch_size = 5\n[[issuer.tenants]]", "[issuer.tenants]", "expected tables [[issuer.tenants]]"),
+    ],
+)
+def test_a_wrong_tenant_is_named(old: str, new: str, problem: str) -> None:
+    assert old in TENANTS
+    text = TENANTS.replace(old, new, 1)
+    if new.startswith("[issuer.tenants]"):
+        text = text.partition("[[")[0]
+    assert any(problem in line for line in problems(text)), problems(text)
+
+
+def test_identifiers_beside_each_other_are_told_apart_whatever_stands_between() -> None:
+    apart = TENANTS.replace("example/school", "example/town-2")
+    assert len(loaded(apart).issuer.tenants) == 2
+    third = (
+        apart + '[[issuer.tenants]]\nname = "c"\nsigning_key = "c"\nidentifier = "https://b.example/town/c"'
+    )
+    assert any("different paths" in line for line in problems(third))
+
+
+def test_a_variable_of_an_unknown_tenant_is_refused() -> None:
+    variable = "SAFECONDUCT_ISSUER__TENANTS__NOBODY__BATCH_SIZE"
+    assert problems(TENANTS, {variable: "1"}) == (f"{variable}: no such setting",)
 
 
 def test_a_secret_matches_itself_only() -> None:

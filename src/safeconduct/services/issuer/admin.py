@@ -1,54 +1,232 @@
-"""The issuer's management HTTP: offers are made, listed and cancelled."""
+"""The issuer's management HTTP: offers, deferred and issued credentials, login links, keys.
 
-from typing import Any
+Of several tenants each has it below `/tenants/{name}`.
+"""
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from safeconduct import limits
-from safeconduct.services.issuer.offers import Offer, Offers
+from safeconduct.errors import Malformed, Rejected
+from safeconduct.protocols import wire
+from safeconduct.services.issuer import openapi
+from safeconduct.services.issuer.management import Management
+from safeconduct.services.issuer.management_store import DeferredState, Verdict
+from safeconduct.services.issuer.offers import ManagementText, Offer
+from safeconduct.services.issuer.paging import LISTED, Page, Span, cursor_of
 from safeconduct.web import responses
-from safeconduct.web.body import read_body
+from safeconduct.web.body import read_body, single_header
+
+Query = TypeVar("Query", bound=msgspec.Struct)
+View = TypeVar("View", bound=msgspec.Struct)
+
+_JSON = {"application/json"}
+_IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9._~-]{16,128}")
+_LATEST = (1 << 53) - 1
 
 
-def admin_routes(offers: Offers) -> list[Route]:
-    """Returns the management routes; the listener they stand on asks for the token."""
+class TenantUnknown(Rejected):
+    """There is no tenant of this name."""
+
+    http_status = 404
+
+
+def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
+    """Returns the management routes; the listener they stand on asks for the token.
+
+    managed: by the tenants' names; "" for an issuer that has no tenants.
+    """
+
+    def of(request: Request) -> Management:
+        found = managed.get(request.path_params.get("tenant", ""))
+        if found is None:
+            raise TenantUnknown("tenant_unknown", "There is no such tenant.")
+        return found
 
     async def create(request: Request) -> Response:
-        body = await read_body(request, max_bytes=limits.JSON_BYTES, content_types={"application/json"})
-        return responses.json(_offer_json(await offers.create(offers.parse_request(body))), status=201)
+        offers = of(request).offers
+        body = await read_body(request, max_bytes=limits.JSON_BYTES, content_types=_JSON)
+        made = await offers.create(offers.parse_request(body), idempotency_key=_idempotency_key(request))
+        return responses.json(_offer_json(made), status=201)
 
     async def listed(request: Request) -> Response:
-        views = await offers.listed(request.query_params.get("state"))
-        return responses.json({"offers": [msgspec.to_builtins(view) for view in views]})
+        offers, query = of(request).offers, _query(request, _OfferQuery)
+        page = Page.read(query.limit, query.cursor)
+        views = await offers.listed(
+            state=query.state, reference=query.reference, span=Span(query.since, query.until), page=page
+        )
+        return _page("offers", views, page, key=lambda view: (view.created_at, view.offer_id))
 
     async def show(request: Request) -> Response:
-        return responses.json(msgspec.to_builtins(await offers.find(request.path_params["offer_id"])))
+        return responses.json(msgspec.to_builtins(await of(request).offers.find(_id(request, "offer_id"))))
 
     async def cancel(request: Request) -> Response:
-        await offers.cancel(request.path_params["offer_id"])
+        await of(request).offers.cancel(_id(request, "offer_id"))
         return responses.empty()
 
-    async def configurations(_request: Request) -> Response:
-        return responses.json({"configurations": _configurations(offers)})
+    async def deferred(request: Request) -> Response:
+        query = _query(request, _DeferredQuery)
+        page = Page.read(query.limit, query.cursor)
+        views = await of(request).deferred(state=query.state, page=page)
+        return _page("deferred", views, page, key=lambda view: (view.created_at, view.transaction_id))
 
-    return [
+    async def decide(request: Request, verdict: Verdict) -> Response:
+        await read_body(request, max_bytes=0)
+        await of(request).decide(_id(request, "transaction_id"), verdict)
+        return responses.empty()
+
+    async def approve(request: Request) -> Response:
+        return await decide(request, "approved")
+
+    async def deny(request: Request) -> Response:
+        return await decide(request, "denied")
+
+    async def issued(request: Request) -> Response:
+        query = _query(request, _IssuedQuery)
+        page = Page.read(query.limit, query.cursor)
+        views = await of(request).issued(
+            configuration_id=query.configuration_id,
+            reference=query.reference,
+            span=Span(query.since, query.until),
+            page=page,
+        )
+        return _page("issued", views, page, key=lambda view: (view.issued_at, view.issued_id))
+
+    async def link(request: Request) -> Response:
+        management = of(request)
+        body = await read_body(request, max_bytes=limits.JSON_BYTES, content_types=_JSON)
+        wanted = wire.read_json(body, _LinkRequest, what="Link request")
+        made = await management.create_link(wanted.subject)
+        return responses.json({"url": made.url, "expires_in": made.expires_in}, status=201)
+
+    async def rotate(request: Request) -> Response:
+        await read_body(request, max_bytes=0)
+        rotation = await of(request).rotate_encryption()
+        return responses.json({"published_at": rotation.published_at, "destroyed_at": rotation.destroyed_at})
+
+    async def configurations(request: Request) -> Response:
+        return responses.json({"configurations": _configurations(of(request))})
+
+    async def tenants(_request: Request) -> Response:
+        known = [{"name": name, "identifier": one.url} for name, one in managed.items() if name]
+        return responses.json({"tenants": known})
+
+    async def described(_request: Request) -> Response:
+        return responses.json(openapi.management(tenants="" not in managed))
+
+    own = [
         Route("/offers", create, methods=["POST"]),
         Route("/offers", listed, methods=["GET"]),
         Route("/offers/{offer_id}", show, methods=["GET"]),
         Route("/offers/{offer_id}", cancel, methods=["DELETE"]),
+        Route("/deferred", deferred, methods=["GET"]),
+        Route("/deferred/{transaction_id}/approve", approve, methods=["POST"]),
+        Route("/deferred/{transaction_id}/deny", deny, methods=["POST"]),
+        Route("/issued", issued, methods=["GET"]),
+        Route("/links", link, methods=["POST"]),
+        Route("/keys/rotate", rotate, methods=["POST"]),
         Route("/configurations", configurations, methods=["GET"]),
     ]
+    for_all: list[BaseRoute] = [
+        Route("/tenants", tenants, methods=["GET"]),
+        Route("/openapi.json", described, methods=["GET"]),
+    ]
+    if "" in managed:
+        return [*for_all, *own]
+    return [*for_all, Mount("/tenants/{tenant}", app=Router(own, redirect_slashes=False))]
+
+
+_Time = Annotated[int, msgspec.Meta(ge=0, le=_LATEST)]
+_Limit = Annotated[int, msgspec.Meta(ge=1, le=LISTED)]
+
+
+class _PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    limit: _Limit = LISTED
+    cursor: ManagementText | None = None
+
+
+class _OfferQuery(_PageQuery, frozen=True, kw_only=True):
+    state: ManagementText | None = None
+    reference: ManagementText | None = None
+    since: _Time | None = None
+    until: _Time | None = None
+
+
+class _DeferredQuery(_PageQuery, frozen=True, kw_only=True):
+    state: DeferredState | None = None
+
+
+class _IssuedQuery(_PageQuery, frozen=True, kw_only=True):
+    configuration_id: ManagementText | None = None
+    reference: ManagementText | None = None
+    since: _Time | None = None
+    until: _Time | None = None
+
+
+class _LinkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    subject: ManagementText
+
+
+def _query(request: Request, kind: type[Query]) -> Query:
+    """The parameters of the URL. Raises Malformed "parameter_repeated", "parameter_malformed"."""
+    pairs = request.query_params.multi_items()
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise Malformed("parameter_repeated", "A parameter of the URL is repeated.")
+    try:
+        return msgspec.convert(members, kind, strict=False)
+    except msgspec.ValidationError:
+        known = ", ".join(kind.__struct_fields__)
+        raise Malformed(
+            "parameter_malformed", f"A parameter of the URL has a wrong value, or is none of {known}."
+        ) from None
+
+
+def _id(request: Request, name: str) -> str:
+    """An id in the path; one that cannot be any is "" and so unknown: not every database takes any text."""
+    text = str(request.path_params[name])
+    return text if text.isascii() and text.isprintable() else ""
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = single_header(request, "Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key.strip('"')):
+        raise Malformed(
+            "idempotency_key_malformed", "An Idempotency-Key has 16 to 128 letters, digits and ._~- here."
+        )
+    return key and key.strip('"')
+
+
+def _page(name: str, views: Sequence[View], page: Page, *, key: Any) -> Response:
+    shown = views[: page.limit]
+    members: dict[str, Any] = {name: [msgspec.to_builtins(view) for view in shown]}
+    if len(views) > page.limit:
+        members["next"] = cursor_of(*key(shown[-1]))
+    return responses.json(members)
 
 
 def _offer_json(offer: Offer) -> dict[str, Any]:
-    members = {"offer_id": offer.offer_id, "offer_uri": offer.uri, "expires_in": offer.expires_in}
-    return members if offer.tx_code is None else {**members, "tx_code": offer.tx_code}
+    members: dict[str, Any] = {
+        "offer_id": offer.offer_id,
+        "offer_uri": offer.uri,
+        "expires_in": offer.expires_in,
+    }
+    if offer.tx_code is not None:
+        members["tx_code"] = offer.tx_code
+    if offer.qr is not None:
+        picture = base64.b64encode(offer.qr.data).decode()
+        members["qr"] = {"media_type": offer.qr.media_type, "data": picture}
+    return members
 
 
-def _configurations(offers: Offers) -> list[dict[str, Any]]:
+def _configurations(management: Management) -> list[dict[str, Any]]:
     return [
         {
             "id": name,
@@ -58,5 +236,5 @@ def _configurations(offers: Offers) -> list[dict[str, Any]]:
                 for claim in kind.configuration.claims
             ],
         }
-        for name, kind in offers.catalogue.items()
+        for name, kind in management.catalogue.items()
     ]

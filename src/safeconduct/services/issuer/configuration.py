@@ -36,6 +36,7 @@ from safeconduct.protocols.openid4vci.configuration import (
     Display,
     check_configuration,
 )
+from safeconduct.services.issuer.sources import SourceSettings
 from safeconduct.settings import SettingsError
 
 ROUNDING = {"second": 1, "hour": 3600, "day": 86400}
@@ -48,12 +49,14 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of credential: what the metadata says about it, and how it is made.
 
     validity: seconds. rounding: seconds. decoys: how many are added.
+    source: where its claims come from; None: with the offer.
     """
 
     configuration: CredentialConfiguration
     validity: int
     rounding: int
     decoys: int
+    source: SourceSettings | None = None
 
 
 Catalogue = Mapping[str, Kind]
@@ -99,6 +102,7 @@ class _Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rounding: Literal["second", "hour", "day"] = "day"
     decoys: Annotated[int, msgspec.Meta(ge=0, le=limits.DECOYS)] = 0
     redact: tuple[str, ...] | None = None
+    source: SourceSettings | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -148,6 +152,7 @@ def _kind(described: _Described, signing_algorithm: int, credential_lifetime: in
         validity=described.validity or credential_lifetime,
         rounding=ROUNDING[described.rounding],
         decoys=described.decoys,
+        source=described.source,
     )
 
 

@@ -6,6 +6,7 @@ import hmac
 from safeconduct.encoding import b64
 
 _CODE_LABEL = b"safeconduct pre-authorized code"
+_ISSUER_STATE_LABEL = b"safeconduct issuer state"
 
 
 def digest_of(secret: str) -> bytes:
@@ -28,6 +29,11 @@ def code_of(reference: str) -> str:
     Whoever has the reference gets the offer anyway. Derived, the code need not be stored to be served.
     """
     return b64.encode(hmac.digest(reference.encode(), _CODE_LABEL, "sha256"))
+
+
+def issuer_state_of(reference: str) -> str:
+    """Returns the `issuer_state` of the offer behind a reference, as `code_of` does its code."""
+    return b64.encode(hmac.digest(reference.encode(), _ISSUER_STATE_LABEL, "sha256"))
 
 
 def proof_digest(thumbprint: str, jti: str) -> bytes:

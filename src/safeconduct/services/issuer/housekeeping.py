@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from safeconduct.clock import Clock
 from safeconduct.services.issuer import grant_store
 from safeconduct.services.issuer.tenant import Tenant
+from safeconduct.settings import SettingsError
 from safeconduct.storage import Database
 from safeconduct.storage.erasure import erase_traces
 
@@ -26,4 +27,14 @@ class Housekeeping:
         await self._database.run(grant_store.sweep, now=now, keep_grants_since=now - GRANT_MEMORY)
         for tenant in self._tenants:
             await tenant.epochs.renew(now)
+            _take_new_signing_key(tenant)
         await erase_traces(self._database)
+
+
+def _take_new_signing_key(tenant: Tenant) -> None:
+    """Signs with what `safeconduct key rotate` put in place; the operator mends what cannot be used."""
+    try:
+        if tenant.signing.refresh():
+            tenant.telemetry.log.info("signing_key_changed")
+    except SettingsError as error:
+        tenant.telemetry.log.failure(error, event="signing_key_unusable")

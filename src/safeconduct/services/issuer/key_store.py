@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from safeconduct.services.issuer.tables import keys
 
 
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key of one epoch. kind: "P-256", "X25519" or "nonce"."""
+    """A key of one epoch. kind: "P-256", "X25519" or "nonce".
+
+    epoch: of a key made on demand, minus the second from which it is published.
+    """
 
     kid: str
     kind: str
@@ -34,6 +37,26 @@ def rotate_keys(
     own = select(*columns).where(keys.c.tenant == tenant)
     rows = connection.execute(own.order_by(keys.c.epoch.desc(), keys.c.kind))
     return [StoredKey(**row._mapping) for row in rows]
+
+
+def replace_keys(
+    connection: Connection,
+    tenant: str,
+    fresh: Sequence[StoredKey],
+    *,
+    kinds: Sequence[str],
+    last_epoch: int,
+    expires_at: int,
+) -> None:
+    """Adds fresh keys, ends those up to `last_epoch` early, and destroys the ones of later epochs.
+
+    expires_at: latest end of the keys there are.
+    """
+    own = (keys.c.tenant == tenant, keys.c.kind.in_(kinds))
+    connection.execute(delete(keys).where(*own, keys.c.epoch > last_epoch))
+    connection.execute(update(keys).where(*own, keys.c.expires_at > expires_at).values(expires_at=expires_at))
+    for key in fresh:
+        insert_once(connection, keys, {"tenant": tenant, **msgspec.structs.asdict(key)})
 
 
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """How the issuer is put together from its settings."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import Counter
 from starlette.routing import Route
@@ -11,12 +11,16 @@ from safeconduct.services.issuer.admin import admin_routes
 from safeconduct.services.issuer.authorization_routes import authorization_routes
 from safeconduct.services.issuer.authorization_server import AuthorizationServer
 from safeconduct.services.issuer.configuration import load_catalogue
+from safeconduct.services.issuer.fetchers import Fetchers
 from safeconduct.services.issuer.housekeeping import Housekeeping
+from safeconduct.services.issuer.management import Management
 from safeconduct.services.issuer.offers import Offers
 from safeconduct.services.issuer.routes import routes
 from safeconduct.services.issuer.service import Issuer
-from safeconduct.services.issuer.signing_key import load_or_create
+from safeconduct.services.issuer.signing_key import SigningKeys
+from safeconduct.services.issuer.sources import ClaimSource, open_source
 from safeconduct.services.issuer.tenant import Tenant
+from safeconduct.services.issuer.webhooks import Webhooks
 from safeconduct.settings import IssuerSettings, SettingsError
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
@@ -24,10 +28,16 @@ from safeconduct.telemetry import Telemetry
 from safeconduct.web.app import admin_app, public_app
 from safeconduct.web.problems import OAUTH
 from safeconduct.web.serve import Listener, Tls
-from safeconduct.web.upkeep import answers, repeatedly
+from safeconduct.web.upkeep import answers, ready, repeatedly
 
 SWEEP_SECONDS = 60
 """How often expired rows are deleted."""
+
+WEBHOOK_SECONDS = 5
+"""How often events that are due are sent."""
+
+FETCH_SECONDS = 10.0
+"""Time for one exchange with another server of the operator."""
 
 
 @asynccontextmanager
@@ -36,37 +46,78 @@ async def open_issuer(
 ) -> AsyncIterator[list[Listener]]:
     """Opens the issuer's database and yields its listeners, the public one first.
 
+    All its tenants are served: told apart by the path of their identifiers, and on one database.
     Raises SettingsError (key file, configurations, no identifier), MigrationError, StorageUnavailable.
     """
-    if not settings.identifier and settings.port == 0:
+    if not settings.tenants and not settings.identifier and settings.port == 0:
         raise SettingsError(("issuer.identifier: expected one, because port 0 is any port",))
-    signing = load_or_create(settings.signing_key)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(await Database.open(settings.database, branch=ISSUER))
+        fetchers = await stack.enter_async_context(Fetchers(timeout=FETCH_SECONDS))
+        tenants = []
+        for own in settings.issuers:
+            tenant, sources = _open_tenant(own, database, fetchers, telemetry=telemetry, clock=clock)
+            for source in sources:
+                stack.push_async_callback(source.close)
+            tenants.append(tenant)
+        keeping = Housekeeping(tenants, database=database, clock=clock)
+        webhooks = Webhooks(tenants, fetchers=fetchers, clock=clock, registry=telemetry.metrics.registry)
+        await stack.enter_async_context(repeatedly(keeping.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry))
+        if webhooks.wanted:
+            await stack.enter_async_context(
+                repeatedly(webhooks.send_due, seconds=WEBHOOK_SECONDS, telemetry=telemetry)
+            )
+        yield _listeners(settings, tenants, database, telemetry)
+
+
+def _listeners(
+    settings: IssuerSettings, tenants: Sequence[Tenant], database: Database, telemetry: Telemetry
+) -> list[Listener]:
+    issued = _issued_counter(telemetry)
+    public: list[Route] = []
+    managed: dict[str, Management] = {}
+    for tenant in tenants:
+        issuer, server, offers = Issuer(tenant, issued=issued), AuthorizationServer(tenant), Offers(tenant)
+        public += [*routes(issuer, offers), *authorization_routes(server)]
+        managed[tenant.settings.name] = Management(tenant, offers, server)
+    return [
+        _public_listener(settings, public, telemetry),
+        _admin_listener(settings, managed, database, telemetry),
+    ]
+
+
+def _open_tenant(
+    settings: IssuerSettings,
+    database: Database,
+    fetchers: Fetchers,
+    *,
+    telemetry: Telemetry,
+    clock: Clock,
+) -> tuple[Tenant, list[ClaimSource]]:
+    signing = SigningKeys(settings.signing_key, certificate=settings.signing_certificate)
     if signing.created:
         telemetry.log.warning("signing_key_created")
     catalogue = load_catalogue(
         settings.configurations,
         issuer=settings.url,
-        signing_algorithm=signing.key.algorithm.cose,
+        signing_algorithm=signing.signer.algorithm.cose,
         credential_lifetime=settings.credential_lifetime,
     )
-    async with await Database.open(settings.database, branch=ISSUER) as database:
-        tenant = Tenant(
-            settings=settings,
-            database=database,
-            catalogue=catalogue,
-            signer=signing.key,
-            clock=clock,
-            telemetry=telemetry,
-        )
-        issuer = Issuer(tenant, issued=_issued_counter(telemetry))
-        offers = Offers(tenant)
-        public = [*routes(issuer, offers), *authorization_routes(AuthorizationServer(tenant))]
-        keeping = Housekeeping([tenant], database=database, clock=clock)
-        async with repeatedly(keeping.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry):
-            yield [
-                _public_listener(settings, public, telemetry),
-                _admin_listener(settings, offers, database, telemetry),
-            ]
+    sources = {
+        name: open_source(kind.source, fetchers=fetchers, clock=clock)
+        for name, kind in catalogue.items()
+        if kind.source is not None
+    }
+    tenant = Tenant(
+        settings=settings,
+        database=database,
+        catalogue=catalogue,
+        signing=signing,
+        clock=clock,
+        telemetry=telemetry,
+        sources=sources,
+    )
+    return tenant, list(sources.values())
 
 
 def _issued_counter(telemetry: Telemetry) -> Counter:
@@ -86,12 +137,13 @@ def _public_listener(settings: IssuerSettings, public: list[Route], telemetry: T
 
 
 def _admin_listener(
-    settings: IssuerSettings, offers: Offers, database: Database, telemetry: Telemetry
+    settings: IssuerSettings, managed: Mapping[str, Management], database: Database, telemetry: Telemetry
 ) -> Listener:
     app = admin_app(
-        admin_routes(offers),
+        admin_routes(managed),
         telemetry=telemetry,
         token=settings.admin_token,
         healthy=lambda: answers(database),
+        ready=lambda: ready(database, ISSUER),
     )
     return Listener("issuer-admin", app, settings.admin_host, settings.admin_port)

@@ -4,19 +4,28 @@ A process serves many on one database; each has its own identifier, and nothing 
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from safeconduct.clock import Clock
+from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.signing import Signer
+from safeconduct.crypto.x509 import Certificate
+from safeconduct.encoding import json
+from safeconduct.errors import SafeconductError
 from safeconduct.ids import Random
 from safeconduct.protocols.oauth import dpop
 from safeconduct.protocols.oauth.dpop import DpopProof
 from safeconduct.protocols.openid4vci.encryption import IssuerEncryption
+from safeconduct.protocols.openid4vci.errors import CredentialRequestDenied
 from safeconduct.protocols.openid4vci.metadata import RequestEncryption, ResponseEncryption
-from safeconduct.services.issuer.configuration import Catalogue
+from safeconduct.services.issuer.configuration import Catalogue, Kind
+from safeconduct.services.issuer.credential import check_claims
 from safeconduct.services.issuer.epochs import Epochs
+from safeconduct.services.issuer.signing_key import SigningKeys
+from safeconduct.services.issuer.sources import ClaimRequest, ClaimSource
 from safeconduct.settings import IssuerSettings
 from safeconduct.storage import Database
 from safeconduct.telemetry import Telemetry
@@ -43,21 +52,66 @@ class Tenant:
         settings: IssuerSettings,
         database: Database,
         catalogue: Catalogue,
-        signer: Signer,
+        signing: SigningKeys,
         clock: Clock,
         telemetry: Telemetry,
         random: Random = secrets.token_bytes,
+        sources: Mapping[str, ClaimSource] = {},
     ) -> None:
-        """settings: those of the service, with what this tenant has of its own put in."""
+        """settings: those of the service, with what this tenant has of its own put in.
+
+        sources: of claims, by configuration id; claims of others come with their offers.
+        """
         self.settings = settings
         self.url = settings.url
         self.database = database
         self.catalogue = catalogue
-        self.signer = signer
+        self.signing = signing
         self.clock = clock
         self.telemetry = telemetry
         self.random = random
+        self._sources = sources
         self.epochs = Epochs(database, settings, random=random)
+
+    @property
+    def signer(self) -> Signer:
+        """The key that signs now; it may be another for the next request."""
+        return self.signing.signer
+
+    @property
+    def signing_keys(self) -> tuple[PublicKey, ...]:
+        """The public keys to publish, the newest first. Raises SettingsError (the files were broken)."""
+        return self.signing.published(self.clock())
+
+    @property
+    def chain(self) -> tuple[Certificate, ...]:
+        """The certificates of the key that signs now, its own first; () without."""
+        return self.signing.chain
+
+    async def claims_for(self, wanted: ClaimRequest, *, offered: bytes | None) -> Mapping[str, Any] | None:
+        """Returns the claims of one credential, or None if they are not ready and issuance is deferred.
+
+        offered: the claims of the offer, JSON. Raises CredentialRequestDenied "claims_missing" (there are
+        none), "claims_unusable" (the source's are not those of the kind); SourceUnavailable.
+        """
+        source = self._sources.get(wanted.configuration_id)
+        if source is not None:
+            return self._checked(await source.claims(wanted), self.catalogue[wanted.configuration_id])
+        if offered is None:
+            raise CredentialRequestDenied("claims_missing", "The issuer has no claims for this credential.")
+        return json.loads_object(offered)
+
+    def _checked(self, claims: Mapping[str, Any] | None, kind: Kind) -> Mapping[str, Any] | None:
+        if claims is None:
+            return None
+        try:
+            check_claims(claims, [kind])
+        except SafeconductError as error:
+            self.telemetry.log.failure(error, event="claims_unusable", code=error.code)
+            raise CredentialRequestDenied(
+                "claims_unusable", "The issuer's claims for this credential cannot be used."
+            ) from None
+        return claims
 
     async def nonces(self) -> Nonces:
         """Returns fresh nonces (OpenID4VCI 1.0 §7)."""
@@ -107,7 +161,7 @@ class Tenant:
         required = self.settings.require_encryption
         return IssuerEncryption(
             request=RequestEncryption(
-                keys=ring.published(), enc_values=ENC_VALUES, required=required, signed=True
+                keys=ring.published(now), enc_values=ENC_VALUES, required=required, signed=True
             ),
             response=ResponseEncryption(
                 alg_values=RESPONSE_ALGORITHMS, enc_values=ENC_VALUES, required=required
