@@ -1,11 +1,14 @@
 """`safeconduct key`: make and convert keys."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from safeconduct.cli.options import AsJson, Out
+
+if TYPE_CHECKING:
+    from safeconduct.crypto.keys import PublicKey
 
 app = typer.Typer(help="Make and convert keys.", no_args_is_help=True)
 
@@ -26,9 +29,12 @@ class Hash(StrEnum):
     SHA512 = "sha-512"
 
 
-KeyFile = Annotated[
+KeyPlace = Annotated[
     str,
-    typer.Argument(metavar="FILE|-", help="A key in PEM, DER, JWK or COSE_Key form; - for standard input."),
+    typer.Argument(
+        metavar="FILE|-|URI",
+        help="A key in PEM, DER, JWK or COSE_Key form; - for standard input; or a pkcs11: URI.",
+    ),
 ]
 FormOption = Annotated[Form, typer.Option("--format", help="How to write the key.")]
 
@@ -51,16 +57,34 @@ def new(
     ] = None,
     out: Out = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    pkcs11: Annotated[
+        str | None,
+        typer.Option(
+            "--pkcs11",
+            metavar="URI",
+            help="Make the key in this PKCS#11 token, which it never leaves; the public half is written.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a private key.
 
-    A file gets mode 0600 and is never overwritten unless --force says so.
+    A file gets mode 0600 and is never overwritten unless --force says so. A key in a token is never replaced.
 
     \b
-    Example:
+    Examples:
       safeconduct key new --alg ES256 --out issuer.pem
+      safeconduct key new --pkcs11 'pkcs11:token=t;object=issuer?module-path=...&pin-source=file:/run/pin'
     """
+    if pkcs11 is not None:
+        _new_in_token(pkcs11, algorithm, form, kid, out, as_json=as_json)
+    else:
+        _new_in_file(algorithm, form, kid, out, force=force, as_json=as_json)
+
+
+def _new_in_file(
+    algorithm: str, form: Form, kid: str | None, out: str | None, *, force: bool, as_json: bool
+) -> None:
     from safeconduct.cli import files, keyfiles, output
     from safeconduct.cli.faults import WrongUse
     from safeconduct.crypto.keys import Key
@@ -89,17 +113,37 @@ def new(
         _to_standard_output(data, form)
 
 
+def _new_in_token(
+    uri: str, algorithm: str, form: Form, kid: str | None, out: str | None, *, as_json: bool
+) -> None:
+    from safeconduct import hsm
+    from safeconduct.cli.faults import WrongUse
+
+    if kid is not None and form is Form.PEM:
+        raise WrongUse("PEM has no place for --kid: add --format jwk or --format cose")
+    try:
+        key = hsm.generate_key(uri, algorithm)
+    except hsm.HsmError as error:
+        raise WrongUse(f"--pkcs11: {error}") from None
+    _write_public(key.with_kid(kid), form, out, as_json=as_json)
+
+
 @app.command()
-def public(file: KeyFile, form: FormOption = Form.PEM, out: Out = None, as_json: AsJson = False) -> None:
+def public(file: KeyPlace, form: FormOption = Form.PEM, out: Out = None, as_json: AsJson = False) -> None:
     """Write the public half of a key, or a public key in another form.
 
     \b
     Example:
       safeconduct key public issuer.pem --format jwk --out issuer-public.jwk
     """
+    from safeconduct.cli import keyfiles
+
+    _write_public(keyfiles.read_public_of_either(file), form, out, as_json=as_json)
+
+
+def _write_public(key: "PublicKey", form: Form, out: str | None, *, as_json: bool) -> None:
     from safeconduct.cli import files, keyfiles, output
 
-    key = keyfiles.read_public_of_either(file)
     data = keyfiles.public_form(key, form.value)
     if out is not None and out != files.STANDARD_STREAM:
         files.write(out, data)
@@ -113,7 +157,7 @@ def public(file: KeyFile, form: FormOption = Form.PEM, out: Out = None, as_json:
 
 @app.command()
 def thumbprint(
-    file: KeyFile,
+    file: KeyPlace,
     cose: Annotated[
         bool,
         typer.Option("--cose", help="The COSE Key thumbprint (RFC 9679) instead of the JWK one (RFC 7638)."),

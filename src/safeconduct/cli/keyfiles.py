@@ -2,9 +2,11 @@
 
 from typing import Any, Literal, TypeVar
 
+from safeconduct import hsm
 from safeconduct.cli import files, output
 from safeconduct.cli.faults import WrongUse
 from safeconduct.crypto.keys import Key, PublicKey
+from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import cbor, json
 from safeconduct.errors import SafeconductError
 
@@ -26,11 +28,19 @@ def read_private(place: str) -> Key:
     return _parse(place, data, Key)
 
 
-def read_signer(place: str, *, algorithm: str | None, deterministic: bool) -> Key:
-    """Read a private key to sign with.
+def read_signer(place: str, *, algorithm: str | None, deterministic: bool) -> Signer:
+    """Read a private key to sign with, or open one in a token if the place is a PKCS#11 URI.
 
-    algorithm: another one that the key's kind allows. deterministic: sign by RFC 6979. Raises WrongUse.
+    algorithm: another one that the key's kind allows. deterministic: sign by RFC 6979; a key in a token does
+    neither. Raises WrongUse.
     """
+    if hsm.is_uri(place):
+        if algorithm is not None or deterministic:
+            raise WrongUse("a key in a token signs by its own algorithm and with its own randomness")
+        try:
+            return hsm.open_signer(place)
+        except hsm.HsmError as error:
+            raise WrongUse(str(error)) from None
     key = read_private(place)
     try:
         chosen = key if algorithm is None else key.with_algorithm(algorithm)
@@ -56,7 +66,12 @@ def public_in(data: bytes, name: str) -> PublicKey:
 
 
 def read_public_of_either(place: str) -> PublicKey:
-    """Read a public key, or the public half of a private one. Raises WrongUse."""
+    """Read a public key, or the public half of a private one, also of one in a token. Raises WrongUse."""
+    if hsm.is_uri(place):
+        try:
+            return hsm.read_public(place)
+        except hsm.HsmError as error:
+            raise WrongUse(str(error)) from None
     data = _content(place)
     try:
         return _parse(place, data, PublicKey)

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.softhsm import SoftHsm
 from tests.unit.cli.conftest import Run
 from typer.testing import Result
 
@@ -120,3 +121,63 @@ def test_of_a_private_key_where_a_public_one_belongs_the_public_half_is_used(pla
     done = run("sd-cwt", "verify", "--issuer-key", "issuer.pem", "--audience", "x")
     assert (done.exit_code, done.stdout) == (1, "")  # it got as far as the token, which is empty
     assert "only its public half is needed" in done.stderr
+
+
+def test_a_key_is_made_in_a_token_and_only_its_public_half_written(
+    softhsm: SoftHsm, tmp_path: Path, run: Run
+) -> None:
+    uri = softhsm.uri("cli")
+    made = run(
+        "key", "new", "--pkcs11", uri, "--alg", "ES384", "--format", "jwk", "--kid", "k", "--out", "key"
+    )
+    assert made.exit_code == 0, made.output
+
+    key = PublicKey.from_jwk(json.loads((tmp_path / "key").read_text()))
+    assert (key.algorithm.name, key.kid) == ("ES384", "k")
+    assert "BEGIN PUBLIC KEY" in run("key", "public", uri).stdout
+    assert run("key", "thumbprint", uri).stdout == run("key", "thumbprint", "key").stdout
+    again = run("key", "new", "--pkcs11", uri)
+    assert (again.exit_code, "hsm_key_exists" in again.stderr) == (2, True)
+
+
+def test_a_key_in_a_token_signs_credentials(softhsm: SoftHsm, place: Path, run: Run) -> None:
+    uri = softhsm.uri("cli issuer")
+    made = json.loads(run("key", "new", "--pkcs11", uri, "--json").stdout)
+    (place / "token-public.pem").write_text(made["key"])
+    issue = ("sd-cwt", "issue", "claims.json", "--holder-key", "holder-public.cose", "--issuer-key", uri)
+    present = (
+        "sd-cwt",
+        "present",
+        "token.cbor",
+        "--holder-key",
+        "holder.jwk",
+        "--audience",
+        "https://v.example",
+    )
+    verify = ("sd-cwt", "verify", "--issuer-key", "token-public.pem", "--audience", "https://v.example")
+
+    assert run(*issue, "--out", "token.cbor").exit_code == 0
+    done = run(*verify, stdin=run(*present).stdout_bytes)
+    assert done.exit_code == 0, done.output
+    other = run(*issue, "--deterministic")
+    assert (other.exit_code, other.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (("new", "--pkcs11", "pkcs11:token=t;object=o?module-path=/m&pin-value=1234"), "pin-source"),
+        (("new", "--pkcs11", "key.pem"), "pkcs11:"),
+        (("new", "--pkcs11", "pkcs11:token=t;object=o?module-path=/missing.so"), "cannot be loaded"),
+        (("new", "--pkcs11", "pkcs11:token=t;object=o?module-path=/missing.so", "--kid", "a"), "--format"),
+        (("public", "pkcs11:token=t"), "object or id"),
+    ],
+)
+def test_wrong_use_of_tokens_says_what_to_do_in_one_line(
+    arguments: tuple[str, ...], advice: str, run: Run
+) -> None:
+    done = run("key", *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert advice in done.stderr
+    assert "1234" not in done.stderr
+    assert done.stderr.count("\n") == 1
