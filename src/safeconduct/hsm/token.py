@@ -11,7 +11,6 @@ import pkcs11
 from pkcs11.exceptions import (
     KeyTypeInconsistent,
     MechanismInvalid,
-    MultipleObjectsReturned,
     MultipleTokensReturned,
     NoSuchKey,
     NoSuchToken,
@@ -121,21 +120,18 @@ def token_of(place: Pkcs11Uri) -> Token:
         return found
 
 
-_EXPLANATIONS: Final[dict[type[PKCS11Error], tuple[str, str]]] = {
-    NoSuchToken: ("hsm_token_missing", "The module has no token of that name."),
-    MultipleTokensReturned: ("hsm_token_ambiguous", "The module has several tokens of that name."),
-    NoSuchKey: ("hsm_key_missing", "The token has no such key, or not both of its halves."),
-    MultipleObjectsReturned: ("hsm_key_ambiguous", "The token has several keys of that name."),
-    MechanismInvalid: ("hsm_key_unsupported", "The token does not have this algorithm."),
-    KeyTypeInconsistent: ("hsm_key_unsupported", "The key is not of the type that the algorithm takes."),
-}
-
-
 def _explained(error: PKCS11Error) -> HsmError:
-    code, reason = _EXPLANATIONS.get(
-        type(error), ("hsm_unreachable", f"The token does not answer as it should ({type(error).__name__}).")
-    )
-    return HsmError(code, reason)
+    match error:
+        case NoSuchToken():
+            return HsmError("hsm_token_missing", "The module has no token of that name.")
+        case MultipleTokensReturned():
+            return HsmError("hsm_token_ambiguous", "The module has several tokens of that name.")
+        case NoSuchKey():
+            return HsmError("hsm_key_missing", "The token has no such key, or not both of its halves.")
+        case MechanismInvalid() | KeyTypeInconsistent():
+            return HsmError("hsm_key_unsupported", "The token does not use the key by its algorithm.")
+    name = type(error).__name__
+    return HsmError("hsm_unreachable", f"The token does not answer as it should ({name}).")
 
 
 def _pin_wrong() -> HsmError:

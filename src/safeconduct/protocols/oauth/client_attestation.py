@@ -178,13 +178,15 @@ def verify_client_attestation(
     Source: §9, whose steps are named below.
     """
     with reported_as(InvalidClient):
-        with _named("client_attestation_signature"):
+        with _signature(Rejected("client_attestation_signature", "The attester has not signed.", rule=_RULE)):
             claims, key = _attestation(
                 attestation, trust=trust, now=now, leeway=leeway, algorithms=algorithms
             )
         parsed = jws.parse(pop, max_bytes=limits.PROOF_BYTES)
         proof = wire.read_json(parsed.payload, _PopClaims, what="Proof of a client attestation")  # step 3
-        with _named("client_attestation_pop_signature"):
+        with _signature(
+            Rejected("client_attestation_pop_signature", "The instance has not signed.", rule=_RULE)
+        ):
             jws.verify(parsed, key=key, algorithms=algorithms, typ=POP_TYPE)  # steps 4, 7
         jwt.check_issued_at(proof.iat, now=now, max_age=max_age, leeway=leeway)  # step 9
         jwt.check_validity(nbf=proof.nbf, exp=proof.exp, now=now, leeway=leeway)
@@ -292,11 +294,11 @@ def _check_challenge(challenge: str | None, challenge_ok: ChallengeCheck | None)
 
 
 @contextmanager
-def _named(code: str) -> Iterator[None]:
+def _signature(invalid: Rejected) -> Iterator[None]:
     """Says whose signature is invalid, of the two."""
     try:
         yield
     except Rejected as error:
         if error.code != "signature_invalid":
             raise
-        raise Rejected(code, error.reason, rule=_RULE) from error
+        raise invalid from error
