@@ -15,7 +15,16 @@ from safeconduct.hsm.uri import SCHEME, read_uri
 if TYPE_CHECKING:
     from safeconduct.hsm.signer import Pkcs11Signer
 
-__all__ = ["HsmError", "generate_key", "is_uri", "open_signer", "read_public"]
+__all__ = [
+    "HsmError",
+    "generate_key",
+    "generate_wrapping_key",
+    "is_uri",
+    "open_signer",
+    "read_public",
+    "unwrap",
+    "wrap",
+]
 
 
 def is_uri(text: str) -> bool:
@@ -55,6 +64,45 @@ def generate_key(uri: str, algorithm: str) -> PublicKey:
     from safeconduct.hsm.generation import generate
 
     return generate(place, algorithm)
+
+
+def generate_wrapping_key(uri: str) -> None:
+    """Makes a key for `wrap` and `unwrap` in the token, AES-256, under the URI's label and id.
+
+    Raises HsmError "hsm_key_exists" if the token has such a key, and as `open_signer`.
+    """
+    place = read_uri(uri)
+    _need_driver()
+    from safeconduct.hsm.wrapping import generate_wrapping
+
+    generate_wrapping(place)
+
+
+def wrap(uri: str, secret: bytes, *, context: bytes) -> bytes:
+    """Returns a secret, such as the key of a wallet, sealed so that only this token opens it.
+
+    uri: of a key that `generate_wrapping_key` made. secret: at most 4096 bytes. context: says what the secret
+    is for; `unwrap` needs the same.
+
+    Raises HsmError.
+    """
+    place = read_uri(uri)
+    _need_driver()
+    from safeconduct.hsm import wrapping
+
+    return wrapping.wrap(place, secret, context)
+
+
+def unwrap(uri: str, wrapped: bytes, *, context: bytes) -> bytes:
+    """Returns the secret that `wrap` sealed.
+
+    Raises HsmError "hsm_unwrap_failed" if it was not wrapped by this key for this context, and others.
+    """
+    place = read_uri(uri)
+    _need_driver()
+    from safeconduct.hsm import wrapping
+
+    return wrapping.unwrap(place, wrapped, context)
 
 
 def _need_driver() -> None:

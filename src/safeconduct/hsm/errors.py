@@ -8,7 +8,7 @@ class HsmError(SafeconductError):
 
     code: hsm_uri_malformed, hsm_uri_pin, hsm_pin_source, hsm_driver_missing, hsm_module, hsm_token_missing,
     hsm_token_ambiguous, hsm_pin_wrong, hsm_key_missing, hsm_key_ambiguous, hsm_key_unsupported,
-    hsm_key_mismatch, hsm_key_exists, hsm_forked, hsm_unreachable.
+    hsm_key_mismatch, hsm_key_exists, hsm_unwrap_failed, hsm_forked, hsm_unreachable.
     """
 
     oauth_error = "temporarily_unavailable"

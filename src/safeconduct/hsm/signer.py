@@ -4,13 +4,13 @@ import hashlib
 from typing import Any, NoReturn
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass, Session
-from pkcs11.exceptions import NoSuchKey
 
 from safeconduct.crypto.algorithms import Algorithm
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.kinds import kind_for
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.hsm.errors import HsmError
+from safeconduct.hsm.objects import all_of, only
 from safeconduct.hsm.token import Token, token_of
 from safeconduct.hsm.uri import Pkcs11Uri
 
@@ -86,7 +86,7 @@ class Pkcs11Signer:
     def _key(self, session: Session) -> Any:
         """The private key's handle, which is good for one session."""
         if self._found is None or self._found[0] is not session:
-            self._found = (session, _find(session, self._place, ObjectClass.PRIVATE_KEY))
+            self._found = (session, only(session, self._place, ObjectClass.PRIVATE_KEY))
         return self._found[1]
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class Pkcs11Signer:
 
 def public_half(session: Session, place: Pkcs11Uri) -> PublicKey:
     """Returns the public key of that place; raises HsmError "hsm_key_unsupported" and PKCS#11 errors."""
-    key = _find(session, place, ObjectClass.PUBLIC_KEY)
+    key = only(session, place, ObjectClass.PUBLIC_KEY)
     if key.key_type not in (KeyType.EC, KeyType.EC_EDWARDS):
         raise _unsupported()
     name = _BY_PARAMETERS.get(bytes(key[Attribute.EC_PARAMS]))
@@ -112,25 +112,7 @@ def public_half(session: Session, place: Pkcs11Uri) -> PublicKey:
 
 def has_key(session: Session, place: Pkcs11Uri) -> bool:
     """Returns whether the token has a key of that place, of whatever type; a half suffices."""
-    return any(_all(session, place, kind) for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY))
-
-
-def _find(session: Session, place: Pkcs11Uri, kind: ObjectClass) -> Any:
-    found = _all(session, place, kind)
-    if not found:
-        raise NoSuchKey
-    if len(found) > 1:
-        raise HsmError("hsm_key_ambiguous", "The token has several keys of that name.")
-    return found[0]
-
-
-def _all(session: Session, place: Pkcs11Uri, kind: ObjectClass) -> list[Any]:
-    wanted: dict[Attribute, Any] = {Attribute.CLASS: kind}
-    if place.label is not None:
-        wanted[Attribute.LABEL] = place.label
-    if place.id is not None:
-        wanted[Attribute.ID] = place.id
-    return list(session.get_objects(wanted))
+    return any(all_of(session, place, kind) for kind in (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY))
 
 
 def _point(encoded: bytes, size: int) -> bytes:
