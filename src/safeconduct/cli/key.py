@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from safeconduct.cli.options import AsJson, Out
+from safeconduct.cli.options import AsJson, Now, Out
 
 if TYPE_CHECKING:
     from safeconduct.crypto.keys import PublicKey
@@ -184,6 +184,49 @@ def thumbprint(
         )
     else:
         output.write_text(b64.encode(digest))
+
+
+@app.command()
+def rotate(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A private key in PEM form, as services use it.")
+    ],
+    overlap: Annotated[
+        int,
+        typer.Option(
+            "--overlap", metavar="SECONDS", min=0, help="How long the old public key stays published."
+        ),
+    ] = 30 * 86400,
+    now: Now = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a new key in the place of one that signs.
+
+    The new one has the same algorithm. The old private key is destroyed; its public half goes to FILE.retired
+    and stays published until the overlap ends. Running services notice within a minute.
+
+    \b
+    Example:
+      safeconduct key rotate safeconduct-data/issuer-key.pem --overlap 2592000
+    """
+    from pathlib import Path
+
+    from safeconduct.cli import options, output
+    from safeconduct.cli.faults import WrongUse, printable
+    from safeconduct.encoding import b64
+    from safeconduct.services.issuer import signing_key
+    from safeconduct.settings import SettingsError
+
+    moment = options.moment(now)
+    try:
+        key = signing_key.rotate(Path(file), overlap=overlap, now=moment)
+    except SettingsError as error:
+        raise WrongUse("\n".join(map(printable, error.problems))) from None
+    thumbprint = b64.encode(key.jwk_thumbprint())
+    if as_json:
+        output.write_json({"thumbprint": thumbprint, "overlap_ends": moment + overlap})
+    else:
+        output.note(f"replaced {file}: thumbprint {thumbprint}")
 
 
 def _replace(place: str, data: bytes) -> None:

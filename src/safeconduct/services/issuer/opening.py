@@ -42,18 +42,19 @@ FETCH_SECONDS = 10.0
 
 @asynccontextmanager
 async def open_issuer(
-    settings: IssuerSettings, *, telemetry: Telemetry, clock: Clock
+    settings: IssuerSettings, *, telemetry: Telemetry, clock: Clock, fetchers: Fetchers | None = None
 ) -> AsyncIterator[list[Listener]]:
     """Opens the issuer's database and yields its listeners, the public one first.
 
     All its tenants are served: told apart by the path of their identifiers, and on one database.
+    fetchers: to reach servers of the operator's with; over HTTP unless given.
     Raises SettingsError (key file, configurations, no identifier), MigrationError, StorageUnavailable.
     """
     if not settings.tenants and not settings.identifier and settings.port == 0:
         raise SettingsError(("issuer.identifier: expected one, because port 0 is any port",))
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(await Database.open(settings.database, branch=ISSUER))
-        fetchers = await stack.enter_async_context(Fetchers(timeout=FETCH_SECONDS))
+        fetchers = await stack.enter_async_context(fetchers or Fetchers(timeout=FETCH_SECONDS))
         tenants = []
         for own in settings.issuers:
             tenant, sources = _open_tenant(own, database, fetchers, telemetry=telemetry, clock=clock)

@@ -1,9 +1,9 @@
 """The keys that sign credentials: one in use, made at the first start, and those that were replaced.
 
-A PEM file holds the private key, for its owner alone. Beside it, `FILE.retired` lists public halves of keys
-before it, each published until wallets and verifiers had time to see the new one: `{"retired": [{"key": JWK,
-"until": Unix seconds}]}`. A running service publishes a new key at once and signs with it from its next sweep
-on, so that no credential is out before its key is.
+A PEM file holds the private key, for its owner alone; or a PKCS#11 token does. Beside the file,
+`FILE.retired` lists public halves of keys before it, each published until wallets and verifiers had time to
+see the new one: `{"retired": [{"key": JWK, "until": Unix seconds}]}`. A running service publishes a new key at
+once and signs with it from its next sweep on, so that no credential is out before its key is.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from typing import Annotated, Any, BinaryIO
 
 import msgspec
 
-from safeconduct import limits
+from safeconduct import hsm, limits
 from safeconduct.crypto.keys import Key, PublicKey
 from safeconduct.crypto.signing import Signer
 from safeconduct.crypto.x509 import Certificate, chain_from_pem
@@ -41,16 +41,21 @@ class SigningKeys:
     def __init__(self, place: KeyPlace, *, certificate: Path | None = None) -> None:
         """Read the files; a key file that is not there is made. certificate: PEM, the leaf first.
 
-        Raises SettingsError if a file cannot be read, written, or used, or they do not fit together.
+        Raises SettingsError if a file or token cannot be used, or key and certificate do not fit together.
         """
-        self._path = Path(place)
+        self._path = None if place.in_hardware else Path(place)
         self._certificate = certificate
-        self.created = _make_if_missing(self._path)
-        self._stamp = _stamp(self._path)
-        self._newest = _read_key(self._path)
-        self._retired = _read_retired(self._path)
+        self._stamp: tuple[object, ...] = ()
+        self._retired: tuple[Retired, ...] = ()
+        self.created = self._path is not None and _make_if_missing(self._path)
+        if self._path is None:
+            self._newest = _open_in_hardware(place)
+        else:
+            self._stamp = _stamp(self._path)
+            self._newest = _read_key(self._path)
+            self._retired = _read_retired(self._path)
         self._signer = self._newest
-        self._chain = _read_chain(certificate, self._newest)
+        self._chain = _read_chain(certificate, self._newest.public)
 
     @property
     def signer(self) -> Signer:
@@ -81,11 +86,13 @@ class SigningKeys:
         self._look()
         if self._newest is self._signer:
             return False
-        self._chain = _read_chain(self._certificate, self._newest)
+        self._chain = _read_chain(self._certificate, self._newest.public)
         self._signer = self._newest
         return True
 
     def _look(self) -> None:
+        if self._path is None:  # what a token holds changes with the setting only
+            return
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return
@@ -137,6 +144,14 @@ def _make_if_missing(path: Path) -> bool:
         raise SettingsError((f"{path}: cannot be used ({error.strerror})",)) from None
 
 
+def _open_in_hardware(place: KeyPlace) -> Signer:
+    try:
+        signer = hsm.open_signer(place)
+    except SafeconductError as error:
+        raise SettingsError((f"signing_key: {error.reason}",)) from None
+    return signer.with_kid(_name(signer.public))
+
+
 def _read_key(path: Path) -> Key:
     try:
         key = Key.from_pem(path.read_bytes())
@@ -152,7 +167,7 @@ def _name(key: PublicKey) -> str:
     return b64.encode(key.jwk_thumbprint())
 
 
-def _read_chain(path: Path | None, key: Key) -> tuple[Certificate, ...]:
+def _read_chain(path: Path | None, key: PublicKey) -> tuple[Certificate, ...]:
     if path is None:
         return ()
     try:
@@ -161,7 +176,7 @@ def _read_chain(path: Path | None, key: Key) -> tuple[Certificate, ...]:
         raise SettingsError((f"{path}: cannot be used ({error.strerror})",)) from None
     except SafeconductError as error:
         raise SettingsError((f"{path}: {error.reason}",)) from None
-    if chain[0].key.jwk_thumbprint() != key.public.jwk_thumbprint():
+    if chain[0].key.jwk_thumbprint() != key.jwk_thumbprint():
         raise SettingsError((f"{path}: its first certificate is not of the signing key",))
     return chain
 
