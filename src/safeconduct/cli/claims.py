@@ -11,6 +11,7 @@ from safeconduct.formats import paths, sd_cwt
 from safeconduct.formats.paths import Index
 from safeconduct.formats.redaction import Decoys, Path, Redacted
 from safeconduct.formats.sd_cwt.claims import resolve
+from safeconduct.formats.selection import Resolve
 
 Form = Literal["json", "edn", "cbor"]
 
@@ -60,20 +61,21 @@ def from_edn(data: bytes) -> bytes:
     return encoded
 
 
-def mark(claims: dict[Any, Any], wanted: Iterable[str]) -> dict[Any, Any]:
+def mark(claims: dict[Any, Any], wanted: Iterable[str], *, resolved_by: Resolve = resolve) -> dict[Any, Any]:
     """Mark the claims at these paths as ones that the holder may withhold.
 
+    resolved_by: turns paths into the keys of another format.
     Raises WrongUse for what is no path; Rejected: claim_not_found.
     """
     for text in wanted:
-        claims = _redact(claims, path(text, option="--redact"))
+        claims = _redact(claims, path(text, option="--redact", resolved_by=resolved_by))
     return claims
 
 
-def path(text: str, *, option: str) -> Path:
+def path(text: str, *, option: str, resolved_by: Resolve = resolve) -> Path:
     """Read a claim path that an option gives. Raises WrongUse."""
     try:
-        return resolve(paths.parse(text))
+        return resolved_by(paths.parse(text))
     except Malformed as error:
         raise WrongUse(f"{option}: {error.reason}") from None
 

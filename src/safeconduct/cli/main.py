@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from safeconduct.cli import demo, interop, key, offer, output, sd_cwt, serve, wallet
+from safeconduct.cli import demo, interop, key, offer, output, sd_cwt, sd_jwt, serve, wallet
 from safeconduct.cli.application import Application
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(key.app, name="key")
 app.add_typer(sd_cwt.app, name="sd-cwt")
+app.add_typer(sd_jwt.app, name="sd-jwt")
 app.add_typer(serve.app, name="serve")
 app.add_typer(offer.app, name="offer")
 app.add_typer(wallet.app, name="wallet")

@@ -2,6 +2,7 @@
 
 from safeconduct.cli import files, output
 from safeconduct.cli.faults import WrongUse
+from safeconduct.crypto.jwk import kid_text
 from safeconduct.encoding import b64, cbor
 from safeconduct.errors import Unsupported
 from safeconduct.formats.sd_cwt import Claims, Profile
@@ -21,9 +22,29 @@ def identifier(kid: str | bytes | None) -> bytes | None:
     return kid.encode() if isinstance(kid, str) else kid
 
 
+def identifier_text(kid: str | bytes | None) -> str | None:
+    """Return a key identifier as a JOSE header carries it."""
+    return None if kid is None else kid_text(kid)
+
+
 def encoded(claims: Claims) -> bytes:
     """Return the CBOR of a claim set, under the labels that the token has."""
     return cbor.dumps(claims.wire)
+
+
+def deliver_text(token: str, out: str | None, *, as_json: bool) -> None:
+    """Write a token that is text to a file or standard output, as a line.
+
+    as_json: write a document to standard output that names the file, or else holds the token.
+    """
+    if out is not None and out != files.STANDARD_STREAM:
+        files.write(out, token.encode() + b"\n")
+        if as_json:
+            output.write_json({"out": out, "bytes": len(token)})
+    elif as_json:
+        output.write_json({"token": token, "bytes": len(token)})
+    else:
+        output.write_text(token)
 
 
 def deliver(token: bytes, out: str | None, *, as_json: bool) -> None:

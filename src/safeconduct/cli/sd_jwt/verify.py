@@ -1,0 +1,91 @@
+"""`safeconduct sd-jwt verify`: the contract that scripts rely on."""
+
+from typing import Annotated
+
+import typer
+
+from safeconduct.cli.options import AsJson, audience_name, moment
+from safeconduct.cli.sd_jwt.options import Accept, NonceText, ProfileChoice, leniencies, nonce_text
+from safeconduct.cli.verifying import At, Audience, HolderKeys, IssuerKeys, Leeway, MaxAge, TrustFile
+from safeconduct.cli.verifying import trust as trust_of
+
+PresentationFile = Annotated[
+    str, typer.Argument(metavar="FILE|-", help="The presentation; - for standard input.")
+]
+NoKeyBinding = Annotated[
+    bool,
+    typer.Option(
+        "--no-key-binding",
+        help="Accept a presentation that proves no possession. A key binding that is there is checked all "
+        "the same.",
+    ),
+]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", metavar="VCT", help="Accept only credentials of this type. May be repeated."),
+]
+Require = Annotated[
+    list[str] | None,
+    typer.Option("--require", metavar="CLAIM", help="Demand this claim, such as exp. May be repeated."),
+]
+ProfileName = Annotated[
+    ProfileChoice | None,
+    typer.Option("--profile", help="Accept only credentials, or only other SD-JWTs; both unless said."),
+]
+
+
+def verify(
+    file: PresentationFile = "-",
+    *,
+    issuer_key: IssuerKeys = None,
+    trust: TrustFile = None,
+    audience: Audience,
+    nonce: NonceText = None,
+    at: At = None,
+    no_key_binding: NoKeyBinding = False,
+    types: Types = None,
+    require: Require = None,
+    profile: ProfileName = None,
+    accept: Accept = None,
+    holder_key: HolderKeys = None,
+    leeway: Leeway = 0,
+    max_age: MaxAge = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify a presentation and print the disclosed claims as JSON.
+
+    Exit status 0: valid. 1: not acceptable, with "code: reason" on standard error. With --json, standard
+    output has {"claims", "key_binding"} or {"code", "reason"}. Without --nonce any nonce is accepted: a
+    presentation can then be replayed.
+
+    \b
+    Example:
+      safeconduct sd-jwt verify presentation.txt --issuer-key issuer-public.pem \\
+        --audience https://verifier.example --nonce n-0S6_WzA2Mj
+    """
+    from safeconduct.cli import files, keyfiles, output
+    from safeconduct.formats import sd_jwt
+    from safeconduct.limits import TOKEN_BYTES
+    from safeconduct.trust import WAIVED, Policy
+
+    policy = Policy(
+        audience=audience_name(audience),
+        nonce=WAIVED if nonce is None else nonce_text(nonce),
+        key_binding=WAIVED if no_key_binding else "demanded",
+        leeway=leeway,
+        max_age=max_age,
+        types=None if types is None else frozenset(types),
+        require_claims=frozenset(require or ()),
+        profiles=tuple(sd_jwt.PROFILES) if profile is None else (profile.value,),
+        accept=leniencies(accept),
+        holder_keys=tuple(keyfiles.read_public(name) for name in holder_key or ()),
+    )
+    anchors = trust_of(issuer_key or (), trust)
+    data = files.read(file, max_bytes=TOKEN_BYTES).strip()
+    verified = sd_jwt.verify(data, trust=anchors, policy=policy, now=moment(at))
+    claims = verified.claims.to_json()
+    if as_json:
+        binding = None if verified.key_binding is None else verified.key_binding.to_json()
+        output.write_json({"claims": claims, "key_binding": binding})
+    else:
+        output.write_json(claims)

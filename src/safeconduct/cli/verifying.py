@@ -1,0 +1,74 @@
+"""What the commands that verify share: whom to believe, and the options that say so."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from safeconduct.cli.options import LATEST
+
+if TYPE_CHECKING:
+    from safeconduct.trust import Trust
+
+IssuerKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--issuer-key",
+        metavar="FILE",
+        help="The issuer's public key, whatever issuer the token names. May be repeated.",
+    ),
+]
+TrustFile = Annotated[
+    str | None,
+    typer.Option(
+        "--trust",
+        metavar="FILE",
+        help='Issuers and their keys in JSON: {"https://issuer.example": KEYS, ...}. KEYS is a JWK, a JWK '
+        'Set, or an array of JWKs, PEM texts and {"pem": "...", "kid": "..."}.',
+    ),
+]
+Audience = Annotated[
+    str, typer.Option("--audience", metavar="URI", help="The verifier for whom the presentation must be.")
+]
+At = Annotated[
+    int | None,
+    typer.Option(
+        "--at", metavar="UNIX", min=0, max=LATEST, help="Judge as of this time, in seconds since 1970."
+    ),
+]
+HolderKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--holder-key",
+        metavar="FILE",
+        help="A holder's public key, for tokens that name theirs by kid or thumbprint. May be repeated.",
+    ),
+]
+Leeway = Annotated[
+    int, typer.Option("--leeway", metavar="SECONDS", min=0, max=LATEST, help="How far clocks may differ.")
+]
+MaxAge = Annotated[
+    int | None,
+    typer.Option("--max-age", metavar="SECONDS", min=0, max=LATEST, help="How old the key binding may be."),
+]
+
+
+def trust(issuer_keys: Iterable[str], trust_file: str | None) -> "Trust":
+    """Return what the options --issuer-key and --trust give. Raises WrongUse unless it is one of them."""
+    from safeconduct.cli import files, keyfiles
+    from safeconduct.cli.faults import WrongUse
+    from safeconduct.errors import SafeconductError
+    from safeconduct.limits import JSON_BYTES
+    from safeconduct.trust import Trust
+    from safeconduct.trust.file import read_trust
+
+    # A key that is given by hand is meant, by whatever name its file or the token calls it.
+    keys = [keyfiles.read_public(name).with_kid(None) for name in issuer_keys]
+    if bool(keys) == (trust_file is not None):
+        raise WrongUse("give either --issuer-key FILE or --trust FILE: without one no issuer can be believed")
+    if trust_file is None:
+        return Trust.key(*keys)
+    try:
+        return read_trust(files.read_whole(trust_file, max_bytes=JSON_BYTES))
+    except SafeconductError as error:
+        raise WrongUse(f"{files.shown(trust_file)} is no trust file: {error.reason}") from None
