@@ -278,6 +278,7 @@ GOOD = x509.to_x5c(CHAIN)
         [base64.b64encode(CHAIN[0].der[:-1]).decode()],
         [base64.b64encode(bytes(limits.CERTIFICATE_BYTES + 1)).decode()],
     ],
+    ids=lambda value: type(value).__name__,  # certificates differ from process to process
 )
 def test_what_is_no_x5c_is_malformed(value: Any) -> None:
     with pytest.raises(Malformed) as caught:
@@ -301,6 +302,7 @@ def test_pem_holds_certificates_in_order() -> None:
         pki.pem(CHAIN[0]) * (limits.TRUST_CERTIFICATES + 1),
         "-" * (limits.TRUST_CERTIFICATES * limits.CERTIFICATE_BYTES + 1),
     ],
+    ids=lambda text: str(len(text) > 100),
 )
 def test_what_is_no_certificate_file_is_malformed(text: str) -> None:
     with pytest.raises(Malformed) as caught:

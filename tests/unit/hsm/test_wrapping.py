@@ -1,6 +1,5 @@
 """What a token has wrapped, only this token opens again, and only for the same use (SoftHSM)."""
 
-import secrets
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from tests.softhsm import SoftHsm
 from safeconduct import hsm
 from safeconduct.hsm import HsmError
 
-SECRET, CONTEXT = secrets.token_bytes(32), b"wallet"
+SECRET, CONTEXT = bytes(range(32)), b"wallet"
 
 
 @pytest.fixture(scope="module")
