@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 import io
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
 from safeconduct.encoding import json
 from safeconduct.net.fetch import HttpFetcher, Response, TooSlow, Unreachable
 from safeconduct.net.in_process import InProcess
-from safeconduct.services.wallet_server import open_wallet_server
+from safeconduct.services.wallet_server import open_wallet_server, openapi
 from safeconduct.settings import Secret, WalletServerSettings
 from safeconduct.telemetry import Telemetry
 
@@ -142,6 +144,38 @@ class Held:
         return self.answer
 
 
+class CheckedFetcher(HttpFetcher):
+    """The wallet's and the operator's line; no answer is taken that the OpenAPI documents do not name."""
+
+    async def request(self, method: str, url: str, **arguments: Any) -> Response:
+        answer = await super().request(method, url, **arguments)
+        document = openapi.MANAGEMENT if url.startswith(ADMIN) else openapi.PUBLIC
+        _check_documented(document, method, urlsplit(url).path, answer)
+        return answer
+
+
+def _check_documented(document: Mapping[str, Any], method: str, path: str, answer: Response) -> None:
+    operation = next(
+        (
+            operations[method.lower()]
+            for template, operations in document["paths"].items()
+            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) and method.lower() in operations
+        ),
+        None,
+    )
+    if operation is None:
+        assert answer.json()["code"] in ("not_found", "method_not_allowed", "body_too_large")
+        return
+    named = operation["responses"].get(str(answer.status))
+    assert named is not None, (method, path, answer)
+    if not answer.body:
+        return
+    assert answer.content_type in named["content"], (method, path, answer)
+    if answer.content_type == "application/problem+json":
+        [_, codes] = named["content"][answer.content_type]["schema"]["allOf"]
+        assert answer.json()["code"] in codes["properties"]["code"]["enum"], (method, path, answer)
+
+
 @dataclass
 class Stage:
     """The wallet server, and a wallet's and an operator's way to it."""
@@ -223,7 +257,7 @@ async def stage(
     opened = open_wallet_server(chosen, telemetry=telemetry, clock=clock, fetcher=issuer)
     async with opened as [public, admin]:
         transport = InProcess({SERVER: public.app, ADMIN: admin.app})
-        async with HttpFetcher(allow_loopback=False, transport=transport, timeout=60) as fetcher:
+        async with CheckedFetcher(allow_loopback=False, transport=transport, timeout=60) as fetcher:
             made = Stage(fetcher, issuer, clock, log, telemetry)
             await made.begin()
             yield made

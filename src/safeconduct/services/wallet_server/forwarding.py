@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from safeconduct import limits
 from safeconduct.clock import Clock
 from safeconduct.services.wallet_server import outcomes, store
 from safeconduct.services.wallet_server.line import Errand, Lines, Progress
 from safeconduct.services.wallet_server.outcomes import Answer, NeedsFreshProof, Undelivered
+from safeconduct.services.wallet_server.polls import Polls
 from safeconduct.services.wallet_server.reliability import Reliability
 from safeconduct.services.wallet_server.sessions import Session
 from safeconduct.services.wallet_server.store import Delivery, NewDelivery, Room
@@ -76,7 +76,7 @@ class Forwarding:
         self._stored = Quota(settings.stored_bytes)
         self._exchanges: set[asyncio.Task[Answer]] = set()
         self._keepers: dict[str, asyncio.Task[None]] = {}
-        self._polls = 0
+        self._polls = Polls()
 
     async def forward(
         self, session: Session, errand: Errand, *, id_: str, keyed: bool, request: bytes, wait: float
@@ -131,17 +131,14 @@ class Forwarding:
 
         Raises Undelivered, SessionUnknown, DeliveryUnknown.
         """
-        until = self._timer() + wait
-        while True:
-            delivery = await self._read(session, id_)
-            left = until - self._timer()
-            if delivery.state != "pending" or left <= 0 or self._polls >= limits.LONG_POLLS:
-                return _shown(delivery)
-            self._polls += 1
-            try:
+        with self._polls.admitted(wait) as granted:
+            until = self._timer() + granted
+            while True:
+                delivery = await self._read(session, id_)
+                left = until - self._timer()
+                if delivery.state != "pending" or left <= 0:
+                    return _shown(delivery)
                 await self._until_news(id_, left)
-            finally:
-                self._polls -= 1
 
     async def drop(self, session: Session, id_: str) -> None:
         """Delete a delivery of the session. Raises SessionUnknown."""

@@ -128,7 +128,12 @@ _WAIT = {
     "description": "Seconds to wait for news.",
     "schema": {"type": "integer", "minimum": 0, "maximum": limits.WAIT_SECONDS, "default": 0},
 }
-_DELIVERY = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
+_DELIVERY = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
+}
 _DONE = {"204": {"description": "Done."}}
 
 _PENDING = _json(
@@ -259,11 +264,20 @@ PUBLIC: _JSON = {
             "get": _operation(
                 "Fetch an answer; once, and again for a short while in case that the connection broke.",
                 _OF_THE_ISSUER,
-                {**_OF_SESSION, **_OUTCOMES, "delivery_unknown": 404, "wait_malformed": 400},
+                {
+                    **_OF_SESSION,
+                    **_OUTCOMES,
+                    "delivery_unknown": 404,
+                    "not_found": 404,
+                    "wait_malformed": 400,
+                },
                 parameters=[_DELIVERY, _SESSION, _WAIT],
             ),
             "delete": _operation(
-                "Delete a delivery, if there is one.", _DONE, _OF_SESSION, parameters=[_DELIVERY, _SESSION]
+                "Delete a delivery, if there is one.",
+                _DONE,
+                {**_OF_SESSION, "not_found": 404},
+                parameters=[_DELIVERY, _SESSION],
             ),
         },
         "/wakeups": {

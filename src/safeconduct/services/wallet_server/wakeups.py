@@ -18,6 +18,7 @@ from safeconduct.encoding import json
 from safeconduct.errors import SafeconductError
 from safeconduct.net.fetch import Fetcher
 from safeconduct.services.wallet_server import store
+from safeconduct.services.wallet_server.polls import Polls
 from safeconduct.services.wallet_server.sessions import Session
 from safeconduct.settings import WalletServerSettings
 from safeconduct.storage import Database
@@ -71,7 +72,7 @@ class Wakeups:
         self._clock = clock
         self._log = telemetry.log
         self._timer = timer
-        self._polls = 0
+        self._polls = Polls()
 
     async def put(self, session: Session, wish: Wish) -> None:
         """Keep a wake-up, in the place of an older one for the same issuer. Raises SessionFull."""
@@ -87,19 +88,16 @@ class Wakeups:
 
     async def take(self, session: Session, *, wait: float) -> Due:
         """Hand out what is due, after at most `wait` seconds if nothing is yet."""
-        until = self._timer() + wait
-        while True:
-            now = self._clock()
-            issuers, next_at = await self._database.run(store.take_wakeups, session.owner, now=now)
-            left = until - self._timer()
-            if issuers or left <= 0 or self._polls >= limits.LONG_POLLS:
-                return Due(issuers, None if next_at is None else next_at - now)
-            self._polls += 1
-            try:
+        with self._polls.admitted(wait) as granted:
+            until = self._timer() + granted
+            while True:
+                now = self._clock()
+                issuers, next_at = await self._database.run(store.take_wakeups, session.owner, now=now)
+                left = until - self._timer()
+                if issuers or left <= 0:
+                    return Due(issuers, None if next_at is None else next_at - now)
                 soon = POLL_SECONDS if next_at is None else min(POLL_SECONDS, next_at - now)
                 await asyncio.sleep(min(left, soon))
-            finally:
-                self._polls -= 1
 
     async def drop(self, session: Session) -> None:
         """Forget all wake-ups of the session."""
