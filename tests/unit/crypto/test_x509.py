@@ -10,8 +10,9 @@ from cryptography import x509 as pyca
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import pki
 from tests.pki import BEGIN, END, Authority
@@ -338,3 +339,47 @@ def test_bytes_as_a_certificate(data: bytes) -> None:
     for read in (x509.from_der, x509.chain_from_pem):
         with pytest.raises(SafeconductError):
             read(data)
+
+
+def oracle_accepts(chain: Sequence[Certificate], anchor: Certificate) -> bool:
+    """What the verifier of `cryptography` makes of a chain, without what TLS demands of extensions."""
+    policy = verification.ExtensionPolicy.permit_all()
+    of_a_ca = policy.require_present(pyca.BasicConstraints, verification.Criticality.AGNOSTIC, None)
+    builder = (
+        verification.PolicyBuilder()
+        .store(verification.Store([anchor.handle]))
+        .time(datetime.datetime.fromtimestamp(NOW, datetime.UTC))
+        .extension_policies(ca_policy=of_a_ca, ee_policy=policy)
+    )
+    try:
+        builder.build_client_verifier().verify(chain[0].handle, [each.handle for each in chain[1:]])
+    except verification.VerificationError:
+        return False
+    return True
+
+
+@settings(max_examples=60)
+@given(
+    path_lengths=st.lists(st.none() | st.integers(0, 2), min_size=1, max_size=4),
+    expired=st.integers(0, 8),
+    missing=st.integers(0, 8),
+    other_anchor=st.integers(0, 4).map(lambda number: number == 0),
+)
+def test_chains_are_judged_as_by_an_independent_verifier(
+    path_lengths: list[int | None], expired: int, missing: int, other_anchor: bool
+) -> None:
+    authority = root = Authority.root(path_length=path_lengths[0])
+    for place, path_length in enumerate(path_lengths[1:], start=1):
+        end = NOW - 1 if place == expired else END
+        authority = authority.authority(f"CA {place}", path_length=path_length, end=end)
+    chain = list(authority.chain(KEY, dns=["a.example"]))
+    if 0 < missing < len(chain):
+        del chain[missing]
+    anchor = (Authority.root() if other_anchor else root).certificate
+
+    try:
+        accepted = verify(chain, anchors=[anchor]).key == KEY.public
+    except SafeconductError:
+        accepted = False
+
+    assert accepted == oracle_accepts(chain, anchor)
