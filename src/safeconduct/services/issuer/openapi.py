@@ -40,8 +40,8 @@ def management(*, tenants: bool) -> dict[str, Any]:
         "info": {
             "title": "Safeconduct issuer: management",
             "version": "1",
-            "description": "Offers, deferred and issued credentials, login links, keys. Lists have the newest "
-            "first; `next` is the cursor of the next page.",
+            "description": "Offers, deferred and issued credentials, login links, keys. Lists have the "
+            "newest first; `next` is the cursor of the next page.",
         },
         "security": [{"token": []}],
         "paths": {**_paths_for_all(), **own},

@@ -2,8 +2,8 @@
 
 A PEM file holds the private key, for its owner alone; or a PKCS#11 token does. Beside the file,
 `FILE.retired` lists public halves of keys before it, each published until wallets and verifiers had time to
-see the new one: `{"retired": [{"key": JWK, "until": Unix seconds}]}`. A running service publishes a new key at
-once and signs with it from its next sweep on, so that no credential is out before its key is.
+see the new one: `{"retired": [{"key": JWK, "until": Unix seconds}]}`. A running service publishes a new key
+at once and signs with it from its next sweep on, so that no credential is out before its key is.
 """
 
 import fcntl
@@ -38,11 +38,12 @@ class Retired(msgspec.Struct, frozen=True):
 class SigningKeys:
     """The key that signs, the certificates that go with it, and the public keys to publish."""
 
-    def __init__(self, place: KeyPlace, *, certificate: Path | None = None) -> None:
+    def __init__(self, key: KeyPlace | Path, *, certificate: Path | None = None) -> None:
         """Read the files; a key file that is not there is made. certificate: PEM, the leaf first.
 
         Raises SettingsError if a file or token cannot be used, or key and certificate do not fit together.
         """
+        place = KeyPlace(key)
         self._path = None if place.in_hardware else Path(place)
         self._certificate = certificate
         self._stamp: tuple[object, ...] = ()
