@@ -29,7 +29,7 @@ from safeconduct.protocols.openid4vci.proof import create_proof
 from safeconduct.protocols.openid4vci.request import CredentialRequest, Proofs, encode_credential_request
 from safeconduct.protocols.openid4vci.response import parse_credential_response, sd_cwt_bytes
 from safeconduct.services.issuer import open_issuer
-from safeconduct.settings import IssuerSettings, Secret
+from safeconduct.settings import IssuerSettings, KeyPlace, Secret
 from safeconduct.telemetry import Telemetry
 
 ISSUER = "https://issuer.example"
@@ -88,7 +88,7 @@ async def issuer_house(folder: Path, *, clock: Clock | None = None, **settings: 
         **{
             "identifier": ISSUER,
             "database": "sqlite://",
-            "signing_key": folder / "issuer.pem",
+            "signing_key": KeyPlace(folder / "issuer.pem"),
             "admin_token": Secret(ADMIN_TOKEN),
             **settings,
         }

@@ -157,11 +157,15 @@ def test_a_credential_request_cannot_be_replayed(tmp_path: Path) -> None:
             {"credential_identifier": None, "credential_configuration_id": "identity"},
             "invalid_credential_request",
         ),
+        (
+            {"credential_identifier": None, "credential_configuration_id": "unknown"},
+            "unknown_credential_configuration",
+        ),
         ({"credential_configuration_id": "identity"}, "invalid_credential_request"),
         ({"proofs": None}, "invalid_proof"),
         ({"proofs": Proofs("attestation", ("x",))}, "invalid_proof"),
         ({"proofs": Proofs("jwt", ("rubbish",))}, "invalid_proof"),
-        ({"proofs": Proofs("jwt", ("a", "b"))}, "invalid_credential_request"),
+        ({"proofs": Proofs("jwt", ("a",) * 11)}, "invalid_credential_request"),
         ({"proofs": Proofs("jwt", ())}, "invalid_credential_request"),
         ({"c_nonce": "made-up"}, "invalid_nonce"),
         ({"response": None}, "invalid_encryption_parameters"),
@@ -251,9 +255,9 @@ def test_an_identifier_is_good_for_its_number_of_credentials(tmp_path: Path) -> 
     async def main() -> None:
         async with issuer_house(tmp_path, credentials_per_identifier=2) as house:
             wallet = await _with_token(house)
-            assert (await wallet.ask()).status == 200
-            assert (await wallet.ask()).status == 200
-            _refused(await wallet.ask(), "credential_request_denied")
+            for _ in range(2):
+                assert (await wallet.ask(holders=[Key.generate("ES256")])).status == 200
+            _refused(await wallet.ask(holders=[Key.generate("ES256")]), "credential_request_denied")
 
     asyncio.run(main())
 

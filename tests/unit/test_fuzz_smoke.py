@@ -22,7 +22,7 @@ READER = re.compile(r"(parse|read|receive|decrypt|verify)(_\w+)?|loads")
 INNER = {
     "crypto": {"read_public", "read_private", "read_public_der", "read_private_der"},
     "formats": {"read", "parse"},
-    "protocols": {"read", "read_json", "parse_configuration", "parse_granted", "verify_proofs"}
+    "protocols": {"read", "read_json", "parse_configuration", "parse_granted"}
     | {"parse_form", "verify_signed_request", "verify_trusted"},
 }
 

@@ -1,23 +1,31 @@
-"""One kind of credential that an issuer offers (OpenID4VCI 1.0 §12.2.4), and the SD-CWT format profile.
+"""One kind of credential that an issuer offers (OpenID4VCI 1.0 §12.2.4), and its formats.
 
-OpenID4VCI has no profile for SD-CWT. This is one after its rules for new ones (Appendix A): the format's name
-is its media type, algorithms are COSE numbers as for mdoc, a binary credential travels in base64url.
+SD-JWT VC has a profile in OpenID4VCI (Appendix A.3), SD-CWT has none. Here is one after the rules for new
+ones (Appendix A): the format's name is its media type, algorithms are COSE numbers as for mdoc, a binary
+credential travels in base64url.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from safeconduct import limits
 from safeconduct.errors import Rejected
 from safeconduct.protocols import wire
+from safeconduct.protocols.openid4vci.key_attestation import KeyAttestationsRequired
 
-SD_CWT = "application/sd-cwt"
+SD_CWT: Final = "application/sd-cwt"
 """Format identifier of an SD-CWT."""
+
+SD_JWT: Final = "dc+sd-jwt"
+"""Format identifier of an SD-JWT VC."""
 
 COSE_KEY = "cose_key"
 """The binding method of SD-CWTs: `cnf` holds a COSE_Key."""
+
+JWK = "jwk"
+"""The binding method of SD-JWT VCs: `cnf` holds a JWK."""
 
 JWT_PROOF = "jwt"
 """The proof type that is a JWT signed by the holder's key."""
@@ -25,7 +33,8 @@ JWT_PROOF = "jwt"
 ClaimPath = tuple[str | int | None, ...]
 """A claims path pointer (OpenID4VCI 1.0 Appendix C): member names, indices, None for all elements."""
 
-_JSON_FORMATS = frozenset({"dc+sd-jwt", "jwt_vc_json", "jwt_vc_json-ld", "ldp_vc"})
+_JSON_FORMATS = frozenset({SD_JWT, "jwt_vc_json", "jwt_vc_json-ld", "ldp_vc"})
+_ALGORITHM_KINDS: Mapping[str, type] = {SD_CWT: int, SD_JWT: str}
 _CLAIMS_RULE = "OpenID4VCI §B.3"
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.CODE_CHARS)]
@@ -64,10 +73,11 @@ class CredentialConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of credential, under the name that offers and requests use.
 
     id: that name. format: `SD_CWT`, or another that this library does not issue.
-    vct: type of an SD-CWT credential. scope: OAuth scope that asks for it.
+    vct: type of an SD-CWT or SD-JWT VC. scope: OAuth scope that asks for it.
     signing_algorithms: COSE numbers (other formats: JOSE names).
     binding_methods: how a credential names the holder's key; empty if it is bound to none.
     proof_algorithms: JOSE names for each proof type; empty if and only if `binding_methods` is.
+    key_attestations: what is demanded of key attestations, for each proof type that demands any.
     display, claims: what a wallet may show before it has the credential.
     redact: claims that the issuer makes withholdable; its own affair, not published.
     """
@@ -79,6 +89,7 @@ class CredentialConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     signing_algorithms: tuple[int | str, ...] = ()
     binding_methods: tuple[str, ...] = ()
     proof_algorithms: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    key_attestations: Mapping[str, KeyAttestationsRequired] = msgspec.field(default_factory=dict)
     display: tuple[Display, ...] = ()
     claims: tuple[ClaimDescription, ...] = ()
     redact: tuple[ClaimPath, ...] = ()
@@ -87,7 +98,10 @@ class CredentialConfiguration(msgspec.Struct, frozen=True, kw_only=True):
 def configuration_json(configuration: CredentialConfiguration) -> dict[str, Any]:
     """Returns the JSON members that describe the configuration in issuer metadata."""
     about = _CredentialMetadata(display=configuration.display or None, claims=configuration.claims or None)
-    proofs = {name: _ProofType(values) for name, values in configuration.proof_algorithms.items()}
+    proofs = {
+        name: _ProofType(values, configuration.key_attestations.get(name))
+        for name, values in configuration.proof_algorithms.items()
+    }
     return wire.plain(
         _Configuration(
             format=configuration.format,
@@ -107,11 +121,12 @@ def parse_configuration(identifier: str, value: Any) -> CredentialConfiguration:
     identifier: the entry's name. value: its decoded JSON.
 
     Raises Malformed "message_malformed"; Rejected "proof_types_without_binding",
-    "binding_without_proof_types", "vct_missing", "signing_algorithm_not_cose", "locale_repeated",
-    "claim_path_repeated", "claim_path_contradictory", "claim_path_negative".
+    "binding_without_proof_types", "vct_missing", "signing_algorithm_not_cose", "signing_algorithm_not_jose",
+    "locale_repeated", "claim_path_repeated", "claim_path_contradictory", "claim_path_negative".
     """
     wire_form = wire.read(value, _Configuration, what="Credential configuration")
     about = wire_form.credential_metadata or _CredentialMetadata()
+    proof_types = wire_form.proof_types_supported or {}
     configuration = CredentialConfiguration(
         id=identifier,
         format=wire_form.format,
@@ -120,8 +135,12 @@ def parse_configuration(identifier: str, value: Any) -> CredentialConfiguration:
         signing_algorithms=wire_form.credential_signing_alg_values_supported or (),
         binding_methods=wire_form.cryptographic_binding_methods_supported or (),
         proof_algorithms={
-            name: proof_type.proof_signing_alg_values_supported
-            for name, proof_type in (wire_form.proof_types_supported or {}).items()
+            name: proof_type.proof_signing_alg_values_supported for name, proof_type in proof_types.items()
+        },
+        key_attestations={
+            name: proof_type.key_attestations_required
+            for name, proof_type in proof_types.items()
+            if proof_type.key_attestations_required is not None
         },
         display=about.display or (),
         claims=about.claims or (),
@@ -139,8 +158,8 @@ def check_configuration(configuration: CredentialConfiguration) -> None:
         raise Rejected("proof_types_without_binding", "Proof types are named without a binding method.")
     if configuration.binding_methods and not configuration.proof_algorithms:
         raise Rejected("binding_without_proof_types", "Binding methods are named without a proof type.")
-    if configuration.format == SD_CWT:
-        _check_sd_cwt(configuration)
+    if configuration.format in _ALGORITHM_KINDS:
+        _check_typed(configuration)
     check_display(configuration.display)
     check_claims(configuration.claims, credential_format=configuration.format)
 
@@ -178,8 +197,9 @@ def check_claims(claims: tuple[ClaimDescription, ...], *, credential_format: str
                 )
 
 
-class _ProofType(msgspec.Struct, frozen=True):
+class _ProofType(msgspec.Struct, frozen=True, omit_defaults=True):
     proof_signing_alg_values_supported: Annotated[tuple[_Text, ...], _Some]
+    key_attestations_required: KeyAttestationsRequired | None = None
 
 
 class _CredentialMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -203,8 +223,12 @@ def _step_kind(step: str | int | None, *, in_json: bool) -> str:
     return "index" if in_json and isinstance(step, int) else "key"
 
 
-def _check_sd_cwt(configuration: CredentialConfiguration) -> None:
+def _check_typed(configuration: CredentialConfiguration) -> None:
     if configuration.vct is None:
-        raise Rejected("vct_missing", "An SD-CWT configuration names no credential type.")
-    if not all(isinstance(value, int) for value in configuration.signing_algorithms):
+        raise Rejected("vct_missing", "The configuration names no credential type.")
+    kind = _ALGORITHM_KINDS[configuration.format]
+    if all(isinstance(value, kind) for value in configuration.signing_algorithms):
+        return
+    if configuration.format == SD_CWT:
         raise Rejected("signing_algorithm_not_cose", "An SD-CWT algorithm is not a COSE number.")
+    raise Rejected("signing_algorithm_not_jose", "An SD-JWT VC algorithm is not a JOSE name.")

@@ -19,6 +19,7 @@ from safeconduct.envelope import jwe
 from safeconduct.errors import Rejected, SafeconductError, Unsupported
 from safeconduct.ids import Random
 from safeconduct.protocols import wire
+from safeconduct.protocols.openid4vci.deferred import DeferredRequest, parse_deferred_request
 from safeconduct.protocols.openid4vci.errors import InvalidCredentialRequest, InvalidEncryptionParameters
 from safeconduct.protocols.openid4vci.metadata import RequestEncryption, ResponseEncryption
 from safeconduct.protocols.openid4vci.padding import pad
@@ -188,6 +189,14 @@ class ReceivedRequest(msgspec.Struct, frozen=True, kw_only=True):
     signed: bool
 
 
+class ReceivedDeferredRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A deferred request whose envelope, signature and form are in order."""
+
+    request: DeferredRequest
+    encrypted: bool
+    signed: bool
+
+
 def receive_request(
     body: bytes,
     *,
@@ -209,6 +218,19 @@ def receive_request(
     request = parse_credential_request(opened.payload, batch_size=batch_size)
     check_response_parameters(request.response, encryption=encryption, request_encrypted=opened.encrypted)
     return ReceivedRequest(request=request, encrypted=opened.encrypted, signed=opened.signed)
+
+
+def receive_deferred_request(
+    body: bytes, *, content_type: str | None, encryption: IssuerEncryption, sender: Sender, now: int
+) -> ReceivedDeferredRequest:
+    """Returns the deferred request in an HTTP body; as `receive_request`, under the same rules (§9.1).
+
+    Raises InvalidEncryptionParameters, InvalidCredentialRequest.
+    """
+    opened = open_request(body, content_type=content_type, encryption=encryption, sender=sender, now=now)
+    request = parse_deferred_request(opened.payload)
+    check_response_parameters(request.response, encryption=encryption, request_encrypted=opened.encrypted)
+    return ReceivedDeferredRequest(request=request, encrypted=opened.encrypted, signed=opened.signed)
 
 
 def open_request(

@@ -9,6 +9,7 @@ from safeconduct.crypto.agreement import AgreementPublicKey
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.protocols import wire
 from safeconduct.protocols.oauth.errors import reported_as
+from safeconduct.protocols.openid4vci import key_attestation
 from safeconduct.protocols.openid4vci.configuration import JWT_PROOF, CredentialConfiguration
 from safeconduct.protocols.openid4vci.errors import (
     InvalidCredentialRequest,
@@ -158,7 +159,7 @@ def _proofs(members: dict[str, Any], batch_size: int) -> Proofs:
         raise Rejected(
             "proofs_too_many", "The request has more proofs than allowed.", rule="OpenID4VCI §12.2.4"
         )
-    if type_ != JWT_PROOF:
+    if type_ not in (JWT_PROOF, key_attestation.PROOF_TYPE):
         raise InvalidProof("proof_type_unsupported", "The proofs are of a type not taken here.", rule=_RULE)
     if not all(isinstance(value, str) for value in values):
         raise InvalidProof("proof_malformed", "A proof is not a string.", rule="OpenID4VCI §F.1")

@@ -46,10 +46,18 @@ class ProofRefused(Challenge):
     http_status = 401
 
 
+class ScopeInsufficient(Challenge):
+    """At the credential endpoint: the token is good, but not for what is asked."""
+
+    oauth_error = "insufficient_scope"
+    http_status = 403
+
+
 _AT_RESOURCE: Mapping[str, type[Challenge]] = {
     "use_dpop_nonce": NonceWantedAtResource,
     "invalid_token": TokenRefused,
     "invalid_dpop_proof": ProofRefused,
+    "insufficient_scope": ScopeInsufficient,
 }
 
 

@@ -2,17 +2,31 @@
 
 [[configurations]]
 id = "identity"                           # the credential configuration id
+format = "application/sd-cwt"             # or "dc+sd-jwt"
+also = { identity_sd_jwt = "dc+sd-jwt" }  # the same credential in another format, under an id of its own
 vct = "https://issuer.example/identity"   # the credential type
-name = "Identity"                         # for people
+scope = "identity"                        # the OAuth scope that asks for it; without it, the id
+name = "Identity"                         # for people; or in several languages, with more to show:
+display = [{ name = "Identität", locale = "de", description = "…", text_color = "#ffffff",
+             logo = { uri = "https://…", alt_text = "…" }, background_color = "#12107c",
+             background_image = { uri = "https://…" } }]
 validity = 31536000                       # seconds; without it, the setting credential_lifetime
 rounding = "day"                          # of iat, nbf and exp: "day", "hour" or "second"
 decoys = 2                                # added to the redacted claims
 redact = ["address", "address.region"]    # what a holder may withhold; without it, everything
+status = false                            # whether it gets a place in a status list (setting status_list_uri)
+proof_types = ["jwt"]                     # how a wallet proves its keys: "jwt", "attestation"
+key_attestation = { key_storage = ["iso_18045_high"] }   # what is demanded; {} for any level
 
 [configurations.claims]                   # what an offer may say; a path also permits all below it
 given_name = { mandatory = true, name = "Given name" }
-"address.region" = {}
+"address.region" = { display = [{ name = "Region", locale = "en" }, { name = "Land", locale = "de" }] }
 "nationalities[]" = {}                    # each element by itself
+
+[configurations.source]                   # who knows the claims, if not the offer: see `sources`
+
+SD-CWT is the default format: it is half the size of an SD-JWT, and what this issuer gave out before it knew
+any other.
 """
 
 import tomllib
@@ -23,12 +37,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from safeconduct import limits
+from safeconduct.crypto import algorithms
 from safeconduct.errors import SafeconductError
 from safeconduct.formats.sd_cwt.labels import CLAIM_LABELS
 from safeconduct.protocols import jwt
 from safeconduct.protocols.openid4vci.configuration import (
     COSE_KEY,
-    JWT_PROOF,
+    JWK,
     SD_CWT,
     ClaimDescription,
     ClaimPath,
@@ -36,6 +51,8 @@ from safeconduct.protocols.openid4vci.configuration import (
     Display,
     check_configuration,
 )
+from safeconduct.protocols.openid4vci.key_attestation import PROOF_TYPE as ATTESTATION
+from safeconduct.protocols.openid4vci.key_attestation import KeyAttestationsRequired
 from safeconduct.services.issuer.sources import SourceSettings
 from safeconduct.settings import SettingsError
 
@@ -43,19 +60,26 @@ ROUNDING = {"second": 1, "hour": 3600, "day": 86400}
 """Seconds that the times in a credential are multiples of; precise ones would link it to its issuance."""
 
 _LOCALE = "en"
+_SCOPE = r"^[\x21\x23-\x5b\x5d-\x7e]+$"  # RFC 6749 §3.3
+
+Format = Literal["application/sd-cwt", "dc+sd-jwt"]
+"""Formats that are issued."""
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of credential: what the metadata says about it, and how it is made.
 
-    validity: seconds. rounding: seconds. decoys: how many are added.
-    source: where its claims come from; None: with the offer.
+    validity: seconds. rounding: seconds. decoys: how many are added. status: whether it has a place in a
+    status list. source: who knows the claims; None if they come with the offer.
     """
 
     configuration: CredentialConfiguration
     validity: int
     rounding: int
     decoys: int
+    status: bool = False
     source: SourceSettings | None = None
 
 
@@ -64,21 +88,30 @@ Catalogue = Mapping[str, Kind]
 
 
 def load_catalogue(
-    path: Path | None, *, issuer: str, signing_algorithm: int, credential_lifetime: int
+    path: Path | None,
+    *,
+    issuer: str,
+    signing_algorithm: int,
+    credential_lifetime: int,
+    status_list_uri: str = "",
+    key_attesters: bool = False,
 ) -> Catalogue:
     """Returns the kinds of credentials that the file, or each `*.toml` of the folder, describes.
 
     path: None for one example, "identity". issuer: its identifier. signing_algorithm: COSE number.
-    credential_lifetime: seconds, where a description does not say. Raises SettingsError.
+    credential_lifetime: seconds, where a description does not say. status_list_uri: "" if there are no status
+    lists. key_attesters: whether anybody is trusted to attest keys. Raises SettingsError.
     """
+    maker = _Maker(signing_algorithm, credential_lifetime, bool(status_list_uri), key_attesters)
     described = (
         [_example(issuer)] if path is None else [kind for file in _files(path) for kind in _read(file)]
     )
-    problems = [f"configurations.{kind.id}: given twice" for kind in _repeated(described)]
+    problems = [f"configurations.{name}: given twice" for name in _repeated(described)]
     catalogue: dict[str, Kind] = {}
     for described_kind in described:
         try:
-            catalogue[described_kind.id] = _kind(described_kind, signing_algorithm, credential_lifetime)
+            for configuration_id, format_ in _formats(described_kind).items():
+                catalogue[configuration_id] = _kind(described_kind, configuration_id, format_, maker)
         except (SafeconductError, ValueError) as error:
             problems.append(f"configurations.{described_kind.id}: {error}")
     if not described:
@@ -88,20 +121,37 @@ def load_catalogue(
     return catalogue
 
 
+class _Maker(msgspec.Struct, frozen=True):
+    """What of the issuer's own goes into every kind, and what it can do."""
+
+    algorithm: int
+    lifetime: int
+    status: bool
+    attested: bool
+
+
 class _Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mandatory: bool = False
     name: str | None = None
+    display: tuple[Display, ...] = ()
 
 
 class _Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    id: _Id
     vct: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
     claims: Annotated[dict[str, _Claim], msgspec.Meta(min_length=1, max_length=limits.DISCLOSURES // 2)]
+    format: Format = SD_CWT
+    also: dict[_Id, Format] = {}
+    scope: Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=_SCOPE)] | None = None
     name: str | None = None
+    display: tuple[Display, ...] = ()
     validity: Annotated[int, msgspec.Meta(ge=60)] | None = None
     rounding: Literal["second", "hour", "day"] = "day"
     decoys: Annotated[int, msgspec.Meta(ge=0, le=limits.DECOYS)] = 0
     redact: tuple[str, ...] | None = None
+    status: bool = False
+    proof_types: Annotated[tuple[Literal["jwt", "attestation"], ...], msgspec.Meta(min_length=1)] = ("jwt",)
+    key_attestation: KeyAttestationsRequired | None = None
     source: SourceSettings | None = None
 
 
@@ -122,12 +172,18 @@ def _read(file: Path) -> tuple[_Described, ...]:
         raise SettingsError((f"{file}: {error}",)) from None
 
 
-def _repeated(described: Iterable[_Described]) -> list[_Described]:
-    known: set[str] = set()
-    return [kind for kind in described if kind.id in known or known.add(kind.id)]  # type: ignore[func-returns-value]
+def _formats(described: _Described) -> Mapping[str, Format]:
+    """The configuration ids of a description, and the format of each."""
+    formats: dict[str, Format] = {described.id: described.format}
+    return formats | described.also
 
 
-def _kind(described: _Described, signing_algorithm: int, credential_lifetime: int) -> Kind:
+def _repeated(described: Iterable[_Described]) -> list[str]:
+    names = [name for kind in described for name in (kind.id, *kind.also)]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _kind(described: _Described, name: str, format_: Format, maker: _Maker) -> Kind:
     claims = {_path(text): claim for text, claim in described.claims.items()}
     for path in claims:
         if path[0] in CLAIM_LABELS:
@@ -135,25 +191,54 @@ def _kind(described: _Described, signing_algorithm: int, credential_lifetime: in
     redact = _containers(claims) if described.redact is None else {_path(text) for text in described.redact}
     if not redact <= _containers(claims):
         raise ValueError("redact names a claim that is not described")
+    _check_possible(described, maker)
     configuration = CredentialConfiguration(
-        id=described.id,
-        format=SD_CWT,
+        id=name,
+        format=format_,
         vct=described.vct,
-        signing_algorithms=(signing_algorithm,),
-        binding_methods=(COSE_KEY,),
-        proof_algorithms={JWT_PROOF: jwt.PROOF_ALGORITHMS},
-        display=(Display(name=described.name, locale=_LOCALE),) if described.name else (),
-        claims=tuple(_description(path, claim) for path, claim in claims.items()),
+        scope=described.scope or name,
+        signing_algorithms=(_algorithm_name(format_, maker.algorithm),),
+        binding_methods=(COSE_KEY if format_ == SD_CWT else JWK,),
+        proof_algorithms=dict.fromkeys(described.proof_types, jwt.PROOF_ALGORITHMS),
+        key_attestations={}
+        if described.key_attestation is None
+        else dict.fromkeys(described.proof_types, described.key_attestation),
+        display=_display(described.name, described.display),
+        claims=tuple(
+            ClaimDescription(path, claim.mandatory, _display(claim.name, claim.display) or None)
+            for path, claim in claims.items()
+        ),
         redact=tuple(redact),
     )
     check_configuration(configuration)
     return Kind(
         configuration=configuration,
-        validity=described.validity or credential_lifetime,
+        validity=described.validity or maker.lifetime,
         rounding=ROUNDING[described.rounding],
         decoys=described.decoys,
+        status=described.status,
         source=described.source,
     )
+
+
+def _check_possible(described: _Described, maker: _Maker) -> None:
+    if described.status and not maker.status:
+        raise ValueError("status needs the setting status_list_uri")
+    attested = described.key_attestation is not None or ATTESTATION in described.proof_types
+    if attested and not maker.attested:
+        raise ValueError("key attestations need the setting key_attesters")
+    if any(entry.name is None for entry in described.display):
+        raise ValueError("each display has a name")
+
+
+def _algorithm_name(format_: Format, number: int) -> int | str:
+    """As the format has it in metadata: SD-CWT a COSE number, SD-JWT VC a JOSE name."""
+    return number if format_ == SD_CWT else algorithms.by_cose(number).jose
+
+
+def _display(name: str | None, display: tuple[Display, ...]) -> tuple[Display, ...]:
+    """The short form, a name in English, before what is said at length."""
+    return (Display(name=name, locale=_LOCALE), *display) if name else display
 
 
 def _path(text: str) -> ClaimPath:
@@ -171,11 +256,6 @@ def _path(text: str) -> ClaimPath:
 def _containers(claims: Iterable[ClaimPath]) -> set[ClaimPath]:
     """The claims and everything that holds them."""
     return {path[:length] for path in claims for length in range(1, len(path) + 1)}
-
-
-def _description(path: ClaimPath, claim: _Claim) -> ClaimDescription:
-    display = (Display(name=claim.name, locale=_LOCALE),) if claim.name else None
-    return ClaimDescription(path, claim.mandatory, display)
 
 
 def _example(issuer: str) -> _Described:

@@ -2,20 +2,29 @@
 
 import secrets
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.signing import Signer
 from safeconduct.errors import Rejected
-from safeconduct.formats import sd_cwt
+from safeconduct.formats import sd_cwt, sd_jwt
 from safeconduct.formats.redaction import Redacted, decoys
-from safeconduct.formats.sd_cwt.labels import EXP, IAT, ISS, NBF, SUB, VCT
 from safeconduct.ids import Random
-from safeconduct.protocols.openid4vci.configuration import ClaimPath
+from safeconduct.protocols.openid4vci.configuration import SD_CWT, SD_JWT, ClaimPath
+from safeconduct.protocols.openid4vci.response import sd_cwt_text
 from safeconduct.services.issuer.configuration import Kind
 
 _UUID_BYTES = 16
+
+
+class StatusReference(msgspec.Struct, frozen=True):
+    """A place in a status list, and where the list is."""
+
+    idx: int
+    uri: str
 
 
 def check_claims(claims: Mapping[str, Any], kinds: Collection[Kind]) -> None:
@@ -40,27 +49,31 @@ def make_credential(
     signer: Signer,
     holder: PublicKey,
     now: int,
+    x5c: Sequence[str] = (),
+    status: StatusReference | None = None,
     random: Random = secrets.token_bytes,
-) -> bytes:
-    """Returns an SD-CWT of the claims, those that its kind knows, bound to the holder's key.
+) -> str:
+    """Returns a credential of the claims, those that its kind knows, as the text that it has in a response.
 
+    It is bound to the holder's key. issuer: the tenant's identifier. x5c: certificates of the signer's key.
+    status: its place in a status list; None for a kind without.
     `sub` is random for each credential, so that two of one holder have nothing in common.
     """
     known = _only_described(claims, kind)
-    marked = sd_cwt.claims_from_json(_mark(known, (), frozenset(kind.configuration.redact)))
-    if kind.decoys:
-        marked[decoys(kind.decoys)] = None
+    marked: dict[Any, Any] = _mark(known, (), frozenset(kind.configuration.redact))
     issued_at, expires_at = validity(now, seconds=kind.validity, rounding=kind.rounding)
-    own = {
-        ISS: issuer,
-        SUB: uuid.UUID(bytes=random(_UUID_BYTES), version=4).urn,
-        EXP: expires_at,
-        NBF: issued_at,
-        IAT: issued_at,
-        VCT: kind.configuration.vct,
+    own: dict[str, Any] = {
+        "iss": issuer,
+        "sub": uuid.UUID(bytes=random(_UUID_BYTES), version=4).urn,
+        "exp": expires_at,
+        "nbf": issued_at,
+        "iat": issued_at,
+        "vct": kind.configuration.vct,
     }
-    kid = signer.kid.encode() if isinstance(signer.kid, str) else signer.kid
-    return sd_cwt.issue(own | marked, issuer=signer, holder=holder, now=issued_at, kid=kid, random=random)
+    if status is not None:
+        own["status"] = {"status_list": {"idx": status.idx, "uri": status.uri}}
+    make = _FORMATS[kind.configuration.format]
+    return make(own | marked, kind, signer=signer, x5c=x5c, holder=holder, now=issued_at, random=random)
 
 
 def validity(now: int, *, seconds: int, rounding: int) -> tuple[int, int]:
@@ -72,6 +85,43 @@ def validity(now: int, *, seconds: int, rounding: int) -> tuple[int, int]:
     begin, end = now - now % rounding, now + seconds
     rounded_end = end - end % rounding
     return begin, rounded_end if rounded_end > now else end
+
+
+def _sd_cwt(
+    claims: dict[Any, Any],
+    kind: Kind,
+    *,
+    signer: Signer,
+    x5c: Sequence[str],  # noqa: ARG001  an SD-CWT names its key
+    holder: PublicKey,
+    now: int,
+    random: Random,
+) -> str:
+    kid = signer.kid.encode() if isinstance(signer.kid, str) else signer.kid
+    marked = sd_cwt.claims_from_json(claims)
+    if kind.decoys:
+        marked[decoys(kind.decoys)] = None
+    return sd_cwt_text(sd_cwt.issue(marked, issuer=signer, holder=holder, now=now, kid=kid, random=random))
+
+
+def _sd_jwt(
+    claims: dict[Any, Any],
+    kind: Kind,
+    *,
+    signer: Signer,
+    x5c: Sequence[str],
+    holder: PublicKey,
+    now: int,
+    random: Random,
+) -> str:
+    if kind.decoys:
+        claims[decoys(kind.decoys)] = None
+    # A certificate says whose key it is; else verifiers find it by its name among the issuer's keys.
+    kid = signer.kid if isinstance(signer.kid, str) and not x5c else None
+    return sd_jwt.issue(claims, issuer=signer, holder=holder, now=now, kid=kid, x5c=x5c, random=random)
+
+
+_FORMATS: Mapping[str, Callable[..., str]] = {SD_CWT: _sd_cwt, SD_JWT: _sd_jwt}
 
 
 def _leaves(value: Any, path: ClaimPath) -> list[ClaimPath]:

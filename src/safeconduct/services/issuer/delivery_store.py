@@ -1,84 +1,457 @@
 """What the issuer remembers of deliveries: each function is one transaction, safe under several processes."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, exists, select, update
 
+from safeconduct.encoding import json
+from safeconduct.protocols.oauth.dpop import DpopProof
 from safeconduct.protocols.openid4vci.errors import (
     CredentialRequestDenied,
     InvalidNonce,
-    UnknownCredentialIdentifier,
+    InvalidNotificationId,
+    InvalidTransactionId,
 )
-from safeconduct.services.issuer.grant_store import find_token, grant_by_id, move
+from safeconduct.protocols.openid4vci.notification import NotificationEvent
+from safeconduct.services.issuer import deferral, event_store, status_store
+from safeconduct.services.issuer.digests import proof_digest
+from safeconduct.services.issuer.event_store import Event, EventKind
+from safeconduct.services.issuer.grant_store import find_token, grant_by_id, move, remember_proof
 from safeconduct.services.issuer.key_store import insert_once
-from safeconduct.services.issuer.tables import grants, identifiers, seen
+from safeconduct.services.issuer.status_store import StatusIndex
+from safeconduct.services.issuer.tables import (
+    deliveries,
+    grants,
+    identifiers,
+    issued,
+    notifications,
+    seen,
+    tokens,
+    transactions,
+)
+
+AFTER_NOTIFICATION: Mapping[tuple[str, NotificationEvent], EventKind] = {
+    ("delivered", "credential_accepted"): "accepted",
+    ("delivered", "credential_failure"): "failed",
+    ("delivered", "credential_deleted"): "deleted",
+    ("failed", "credential_accepted"): "accepted",
+    ("failed", "credential_deleted"): "deleted",
+    ("accepted", "credential_deleted"): "deleted",
+}
+"""What becomes of an issued credential by what its wallet tells; anything else changes nothing."""
 
 
 class Dataset(msgspec.Struct, frozen=True):
-    """What an identifier stands for. claims: JSON."""
+    """What a request may ask for. named: by its identifier; else by the configuration.
 
+    remaining: credentials that it is good for.
+    """
+
+    identifier_digest: bytes
     configuration_id: str
-    claims: bytes
+    named: bool
+    remaining: int
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """What an access token, presented with a good DPoP proof, opens.
+
+    expires_at: of the token. client_id: None for an anonymous wallet. claims: JSON, None if a source has them
+    or they are erased. deferred: management approves each issuance.
+    delivered: digests of deliveries that may be asked for again, and their places in status lists.
+    """
+
+    grant_id: str
+    proof: DpopProof
+    expires_at: int
+    client_id: str | None
+    claims: bytes | None
+    subject: str | None
+    own_reference: str | None
+    deferred: bool
+    datasets: tuple[Dataset, ...]
+    delivered: Mapping[bytes, tuple[StatusIndex, ...]]
 
     def __repr__(self) -> str:
-        return "<Dataset>"
+        return f"<Access to {len(self.datasets)} datasets>"
 
 
-def find_dataset(
-    connection: Connection, token_digest: bytes, identifier_digest: bytes, *, count: int
-) -> Dataset:
-    """Returns what the identifier stands for, if it belongs to the token and is good for `count` credentials.
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """Credentials that are ready to leave.
 
-    Raises UnknownCredentialIdentifier "identifier_unknown", CredentialRequestDenied "identifier_used_up".
+    digest: of the delivery. status: places in status lists, empty for a kind without. expires_at: until when
+    the same may be asked for again. notification_digest: None if no `notification_id` goes with it.
+    event: for the webhook; None without one. purge_at: when the issued row goes.
     """
-    row = connection.execute(
-        select(identifiers, grants.c.claims)
-        .join(grants, grants.c.id == identifiers.c.grant_id)
-        .where(identifiers.c.digest == identifier_digest, identifiers.c.token_digest == token_digest)
-    ).first()
-    if row is None:
-        raise UnknownCredentialIdentifier("identifier_unknown", "The token has no such identifier.")
-    if row.remaining < count or row.claims is None:
-        raise _used_up()
-    return Dataset(row.configuration_id, row.claims)
+
+    tenant: str
+    token_digest: bytes
+    grant_id: str
+    digest: bytes
+    configuration_id: str
+    count: int
+    status: tuple[StatusIndex, ...]
+    expires_at: int
+    issued_id: str
+    own_reference: str | None
+    notification_digest: bytes | None
+    event: Event | None
+    purge_at: int
+
+    def __repr__(self) -> str:
+        return f"<Delivery of {self.count}>"
 
 
-def deliver(
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request uses up: credit of an identifier, and the nonces of its proofs."""
+
+    identifier_digest: bytes
+    nonce_digests: Collection[bytes]
+    nonces_expire_at: int
+
+
+class Deferral(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that is answered later. digest: of the `transaction_id`. holders: JSON, the public keys."""
+
+    tenant: str
+    token_digest: bytes
+    grant_id: str
+    id: str
+    digest: bytes
+    configuration_id: str
+    count: int
+    holders: bytes
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"<Deferral of {self.count}>"
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """A deferred issuance. status: of a delivery that has been made; None before."""
+
+    state: deferral.State
+    configuration_id: str
+    holders: bytes
+    status: tuple[StatusIndex, ...] | None
+
+    def __repr__(self) -> str:
+        return f"<Transaction {self.state}>"
+
+
+def admit(
     connection: Connection,
     tenant: str,
     token_digest: bytes,
-    identifier_digest: bytes,
+    verify: Callable[[str], DpopProof],
     *,
-    nonce_digests: Collection[bytes],
-    count: int,
     now: int,
-    nonces_expire_at: int,
-) -> None:
-    """Uses up what `count` credentials cost: the identifier's credit and the proofs' nonces, or nothing.
+) -> Access:
+    """Returns what a token in force opens, if the DPoP proof is good and new; it is remembered.
 
+    verify: checks the proof against the thumbprint of the token's key; asked once the token is found, so that
+    nobody without one makes the issuer compute. Raises InvalidToken "token_invalid", what `verify` raises,
+    InvalidDpopProof "dpop_replayed".
+    """
+    token = find_token(connection, tenant, token_digest, now=now)
+    proof = verify(token.thumbprint)
+    remember_proof(connection, proof_digest(proof.thumbprint, proof.jti), expires_at=proof.expires)
+    row = connection.execute(
+        select(
+            tokens.c.expires_at,
+            tokens.c.configuration_ids,
+            grants.c.client_id,
+            grants.c.claims,
+            grants.c.subject,
+            grants.c.own_reference,
+            grants.c.deferred,
+        )
+        .join(grants, grants.c.id == tokens.c.grant_id)
+        .where(tokens.c.digest == token_digest)
+    ).one()
+    narrowed = None if row.configuration_ids is None else set(json.loads(row.configuration_ids))
+    return Access(
+        grant_id=token.grant_id,
+        proof=proof,
+        expires_at=row.expires_at,
+        client_id=row.client_id,
+        claims=row.claims,
+        subject=row.subject,
+        own_reference=row.own_reference,
+        deferred=row.deferred,
+        datasets=_datasets(connection, token.grant_id, narrowed),
+        delivered=_delivered(connection, token.grant_id),
+    )
+
+
+def deliver(connection: Connection, delivery: Delivery, cost: Cost, *, now: int) -> tuple[StatusIndex, ...]:
+    """Uses up what a delivery costs and notes it, or nothing; returns the places that its credentials name.
+
+    If it was made before, it costs the nonces only, and the places are those of that time.
     The credentials are signed and sealed before, and leave the issuer only after this has been kept. So of
     two requests at once one is answered, and a process that dies leaves either all or nothing of it.
     Raises InvalidToken "token_invalid", InvalidNonce "proof_nonce_used", CredentialRequestDenied
     "identifier_used_up".
     """
-    grant_id = find_token(connection, tenant, token_digest, now=now).grant_id
-    for digest in nonce_digests:
-        if not insert_once(connection, seen, {"digest": digest, "expires_at": nonces_expire_at}):
+    find_token(connection, delivery.tenant, delivery.token_digest, now=now)
+    _use_nonces(connection, cost)
+    before = _delivered_before(connection, delivery.digest)
+    if before is not None:
+        return before
+    _use_credit(connection, cost.identifier_digest, delivery.count)
+    _note(connection, delivery, now)
+    return delivery.status
+
+
+def defer(connection: Connection, deferred: Deferral, cost: Cost, *, now: int) -> None:
+    """Keeps a request that is answered later, unless it is kept already; it costs what a delivery does.
+
+    It takes all credit that the identifier has: there will be one delivery. The grant lives as long as the
+    transaction. Raises as `deliver`.
+    """
+    find_token(connection, deferred.tenant, deferred.token_digest, now=now)
+    _use_nonces(connection, cost)
+    known = select(transactions.c.id).where(transactions.c.digest == deferred.digest)
+    if connection.execute(known).first() is not None:
+        return
+    _use_credit(connection, cost.identifier_digest, deferred.count)
+    connection.execute(
+        update(identifiers).where(identifiers.c.digest == cost.identifier_digest).values(remaining=0)
+    )
+    connection.execute(
+        transactions.insert().values(
+            id=deferred.id,
+            digest=deferred.digest,
+            grant_id=deferred.grant_id,
+            identifier_digest=cost.identifier_digest,
+            configuration_id=deferred.configuration_id,
+            holders=deferred.holders,
+            state="waiting",
+            created_at=now,
+            expires_at=deferred.expires_at,
+        )
+    )
+    connection.execute(
+        update(grants)
+        .where(grants.c.id == deferred.grant_id, grants.c.expires_at < deferred.expires_at)
+        .values(expires_at=deferred.expires_at)
+    )
+
+
+def find_transaction(connection: Connection, grant_id: str, digest: bytes, *, now: int) -> Transaction:
+    """Returns a transaction of the grant.
+
+    Raises InvalidTransactionId "transaction_unknown", CredentialRequestDenied "transaction_denied".
+    """
+    row = connection.execute(
+        select(transactions).where(
+            transactions.c.digest == digest,
+            transactions.c.grant_id == grant_id,
+            transactions.c.expires_at > now,
+        )
+    ).first()
+    if row is None:
+        raise _transaction_unknown()
+    if row.state == "denied" or row.holders is None:
+        raise CredentialRequestDenied("transaction_denied", "The issuer will not issue this credential.")
+    return Transaction(
+        state=row.state,
+        configuration_id=row.configuration_id,
+        holders=row.holders,
+        status=_delivered_before(connection, digest),
+    )
+
+
+def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) -> tuple[StatusIndex, ...]:
+    """Notes the delivery of a transaction, by whose digest it goes; returns as `deliver`.
+
+    From now on the transaction lives until `delivery.expires_at` only. Raises InvalidToken "token_invalid",
+    InvalidTransactionId "transaction_unknown", TransitionRefused.
+    """
+    find_token(connection, delivery.tenant, delivery.token_digest, now=now)
+    before = _delivered_before(connection, delivery.digest)
+    if before is not None:
+        return before
+    row = connection.execute(
+        select(transactions.c.state).where(
+            transactions.c.digest == delivery.digest, transactions.c.expires_at > now
+        )
+    ).first()
+    if row is None:
+        raise _transaction_unknown()
+    connection.execute(
+        update(transactions)
+        .where(transactions.c.digest == delivery.digest)
+        .values(state=deferral.advance(row.state, "deliver"), expires_at=delivery.expires_at)
+    )
+    _note(connection, delivery, now)
+    return delivery.status
+
+
+def deny(connection: Connection, digest: bytes) -> None:
+    """Ends an open transaction whose credential will never be issued, and erases its keys."""
+    connection.execute(
+        update(transactions)
+        .where(transactions.c.digest == digest, transactions.c.state.in_(("waiting", "approved")))
+        .values(state="denied", holders=None)
+    )
+
+
+def notify(
+    connection: Connection,
+    grant_id: str,
+    digest: bytes,
+    event: NotificationEvent,
+    announce: Callable[[EventKind, str, str, str | None], Event | None],
+    *,
+    now: int,
+) -> None:
+    """Notes what a wallet says became of a delivery. Said again, it changes nothing.
+
+    announce: makes the event for the webhook from the new state, configuration, issued id and own reference.
+    What is accepted or deleted need not be delivered again. Raises InvalidNotificationId
+    "notification_unknown".
+    """
+    row = connection.execute(
+        select(issued)
+        .join(notifications, notifications.c.issued_id == issued.c.id)
+        .where(
+            notifications.c.digest == digest,
+            notifications.c.grant_id == grant_id,
+            notifications.c.expires_at > now,
+        )
+    ).first()
+    if row is None:
+        raise InvalidNotificationId("notification_unknown", "The notification is about nothing known.")
+    after = AFTER_NOTIFICATION.get((row.state, event))
+    if after is None:
+        return
+    connection.execute(update(issued).where(issued.c.id == row.id).values(state=after))
+    connection.execute(update(notifications).where(notifications.c.digest == digest).values(event=event))
+    if after != "failed":
+        connection.execute(delete(deliveries).where(deliveries.c.issued_id == row.id))
+    told = announce(after, row.configuration_id, row.id, row.own_reference)
+    if told is not None:
+        event_store.append(connection, told)
+
+
+def forget(connection: Connection, now: int) -> None:
+    """Deletes what is over, and erases the claims of grants from which no more can be had."""
+    for table in (deliveries, transactions, notifications):
+        connection.execute(delete(table).where(table.c.expires_at <= now))
+    old = connection.execute(select(issued.c.id).where(issued.c.purge_at <= now)).scalars().all()
+    if old:
+        status_store.forget_issued(connection, old)
+        connection.execute(delete(issued).where(issued.c.id.in_(old)))
+    connection.execute(
+        update(grants)
+        .where(
+            grants.c.state == "issued",
+            grants.c.claims.is_not(None),
+            ~exists().where(identifiers.c.grant_id == grants.c.id, identifiers.c.remaining > 0),
+            ~exists().where(deliveries.c.grant_id == grants.c.id),
+            ~exists().where(transactions.c.grant_id == grants.c.id),
+        )
+        .values(claims=None)
+    )
+
+
+def _datasets(connection: Connection, grant_id: str, narrowed: Collection[str] | None) -> tuple[Dataset, ...]:
+    rows = connection.execute(
+        select(
+            identifiers.c.digest,
+            identifiers.c.configuration_id,
+            identifiers.c.named,
+            identifiers.c.remaining,
+        ).where(identifiers.c.grant_id == grant_id)
+    )
+    return tuple(Dataset(*row) for row in rows if narrowed is None or row.configuration_id in narrowed)
+
+
+def _delivered(connection: Connection, grant_id: str) -> dict[bytes, tuple[StatusIndex, ...]]:
+    rows = connection.execute(
+        select(deliveries.c.digest, issued.c.status)
+        .join(issued, issued.c.id == deliveries.c.issued_id)
+        .where(deliveries.c.grant_id == grant_id)
+    )
+    return {row.digest: _places(row.status) for row in rows}
+
+
+def _delivered_before(connection: Connection, digest: bytes) -> tuple[StatusIndex, ...] | None:
+    row = connection.execute(
+        select(issued.c.status)
+        .join(deliveries, deliveries.c.issued_id == issued.c.id)
+        .where(deliveries.c.digest == digest)
+    ).first()
+    return None if row is None else _places(row.status)
+
+
+def _use_nonces(connection: Connection, cost: Cost) -> None:
+    for digest in cost.nonce_digests:
+        if not insert_once(connection, seen, {"digest": digest, "expires_at": cost.nonces_expire_at}):
             raise InvalidNonce("proof_nonce_used", "The nonce has been used.", rule="OpenID4VCI §8.3.1.2")
+
+
+def _use_credit(connection: Connection, identifier_digest: bytes, count: int) -> None:
     taken = connection.execute(
         update(identifiers)
-        .where(
-            identifiers.c.digest == identifier_digest,
-            identifiers.c.token_digest == token_digest,
-            identifiers.c.remaining >= count,
-        )
+        .where(identifiers.c.digest == identifier_digest, identifiers.c.remaining >= count)
         .values(remaining=identifiers.c.remaining - count)
     )
     if taken.rowcount != 1:
-        raise _used_up()
-    move(connection, grant_by_id(connection, grant_id), "deliver")
+        raise used_up()
 
 
-def _used_up() -> CredentialRequestDenied:
+def _note(connection: Connection, delivery: Delivery, now: int) -> None:
+    connection.execute(
+        issued.insert().values(
+            id=delivery.issued_id,
+            tenant=delivery.tenant,
+            configuration_id=delivery.configuration_id,
+            own_reference=delivery.own_reference,
+            count=delivery.count,
+            state="delivered",
+            status=msgspec.json.encode(delivery.status).decode() if delivery.status else None,
+            issued_at=now,
+            purge_at=delivery.purge_at,
+        )
+    )
+    connection.execute(
+        deliveries.insert().values(
+            digest=delivery.digest,
+            grant_id=delivery.grant_id,
+            issued_id=delivery.issued_id,
+            expires_at=delivery.expires_at,
+        )
+    )
+    if delivery.notification_digest is not None:
+        connection.execute(
+            notifications.insert().values(
+                digest=delivery.notification_digest,
+                issued_id=delivery.issued_id,
+                grant_id=delivery.grant_id,
+                expires_at=delivery.purge_at,
+            )
+        )
+    status_store.assign(connection, delivery.status, delivery.issued_id)
+    if delivery.event is not None:
+        event_store.append(connection, delivery.event)
+    move(connection, grant_by_id(connection, delivery.grant_id), "deliver")
+
+
+def _places(text: str | None) -> tuple[StatusIndex, ...]:
+    return () if text is None else msgspec.json.decode(text, type=tuple[StatusIndex, ...])
+
+
+def used_up() -> CredentialRequestDenied:
+    """Returns the error of an identifier without credit."""
     return CredentialRequestDenied("identifier_used_up", "All credentials of this kind have been issued.")
+
+
+def _transaction_unknown() -> InvalidTransactionId:
+    return InvalidTransactionId(
+        "transaction_unknown",
+        "There is no such transaction, or its credential was fetched.",
+        rule="OpenID4VCI §9.3",
+    )

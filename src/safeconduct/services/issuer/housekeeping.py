@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from safeconduct.clock import Clock
-from safeconduct.services.issuer import grant_store
+from safeconduct.services.issuer import delivery_store, grant_store
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.settings import SettingsError
 from safeconduct.storage import Database
@@ -25,6 +25,7 @@ class Housekeeping:
         """Deletes what has expired, and destroys the keys of past epochs in the database and in memory."""
         now = self._clock()
         await self._database.run(grant_store.sweep, now=now, keep_grants_since=now - GRANT_MEMORY)
+        await self._database.run(delivery_store.forget, now)
         for tenant in self._tenants:
             await tenant.epochs.renew(now)
             _take_new_signing_key(tenant)

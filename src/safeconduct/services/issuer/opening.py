@@ -103,6 +103,8 @@ def _open_tenant(
         issuer=settings.url,
         signing_algorithm=signing.signer.algorithm.cose,
         credential_lifetime=settings.credential_lifetime,
+        status_list_uri=settings.status_list_uri,
+        key_attesters=settings.key_attesters is not None,
     )
     sources = {
         name: open_source(kind.source, fetchers=fetchers, clock=clock)

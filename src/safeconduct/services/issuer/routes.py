@@ -1,5 +1,6 @@
-"""The credential issuer's public HTTP: metadata, offers by reference, the nonce and credential endpoints."""
+"""The credential issuer's public HTTP: metadata, offers by reference, and the endpoints that wallets call."""
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -8,14 +9,18 @@ from starlette.routing import Route
 
 from safeconduct import limits
 from safeconduct.protocols.oauth.errors import InvalidRequest, OAuthError
-from safeconduct.protocols.openid4vci.metadata import issuer_metadata_json
 from safeconduct.protocols.openid4vci.nonce import nonce_response_json
 from safeconduct.protocols.openid4vci.offer import offer_json
+from safeconduct.services.issuer.admission import Message
 from safeconduct.services.issuer.challenges import NONCE_HEADER, at_resource
 from safeconduct.services.issuer.offers import Offers
-from safeconduct.services.issuer.service import CredentialRequestMessage, Issuer
+from safeconduct.services.issuer.publication import Publication
+from safeconduct.services.issuer.service import Answer, Issuer
 from safeconduct.web import responses
 from safeconduct.web.body import read_body, single_header
+
+_ANYONE = {"Access-Control-Allow-Origin": "*"}
+"""What is public anyway may be read by wallets in browsers as well."""
 
 
 def routes(issuer: Issuer, offers: Offers) -> list[Route]:
@@ -29,10 +34,17 @@ def routes(issuer: Issuer, offers: Offers) -> list[Route]:
 
 
 def _metadata_routes(issuer: Issuer, path: str) -> list[Route]:
-    caching = {"Cache-Control": f"max-age={issuer.settings.metadata_lifetime}"}
+    publication = Publication(issuer)
+    caching = {"Cache-Control": f"max-age={issuer.settings.metadata_lifetime}", **_ANYONE}
 
-    async def issuer_metadata(_request: Request) -> Response:
-        return responses.json(issuer_metadata_json(await issuer.issuer_metadata()), headers=caching)
+    async def issuer_metadata(request: Request) -> Response:
+        document = await publication.document(
+            accept=_joined(request, "Accept"), accept_language=_joined(request, "Accept-Language")
+        )
+        headers = {**caching, "Vary": "Accept, Accept-Language"}
+        if document.language is not None:
+            headers["Content-Language"] = document.language
+        return responses.body(document.body, media_type=document.media_type, headers=headers)
 
     async def signing_keys(_request: Request) -> Response:
         keys = [key.to_jwk() for key in issuer.signing_keys()]
@@ -58,24 +70,52 @@ def _issuance_routes(issuer: Issuer, path: str) -> list[Route]:
         return responses.json(nonce_response_json(nonces.c_nonce), headers={NONCE_HEADER: nonces.dpop_nonce})
 
     async def credential(request: Request) -> Response:
-        message = CredentialRequestMessage(
-            body=await read_body(request, max_bytes=limits.JWT_BYTES),
-            content_type=single_header(request, "Content-Type"),
-            authorization=single_header(request, "Authorization"),
-            dpop=request.headers.getlist("DPoP"),
-        )
-        try:
-            _check_no_query_token(request)
-            answer = await issuer.credential(message)
-        except OAuthError as error:
-            raise at_resource(error, nonce=await issuer.tenant.dpop_nonce()) from error
-        headers = {NONCE_HEADER: await issuer.tenant.dpop_nonce()}
-        return responses.body(answer.body, media_type=answer.media_type, headers=headers)
+        return await _answered(issuer, request, issuer.credential, max_bytes=limits.JWT_BYTES)
+
+    async def deferred(request: Request) -> Response:
+        return await _answered(issuer, request, issuer.deferred, max_bytes=limits.JWT_BYTES)
+
+    async def notification(request: Request) -> Response:
+        return await _answered(issuer, request, issuer.notification, max_bytes=limits.NOTIFICATION_BYTES)
 
     return [
         Route(f"{path}/nonce", nonce, methods=["POST"]),
         Route(f"{path}/credential", credential, methods=["POST"]),
+        Route(f"{path}/deferred_credential", deferred, methods=["POST"]),
+        Route(f"{path}/notification", notification, methods=["POST"]),
     ]
+
+
+async def _answered(
+    issuer: Issuer,
+    request: Request,
+    answer: Callable[[Message], Awaitable[Answer | None]],
+    *,
+    max_bytes: int,
+) -> Response:
+    """Passes a request to a protected endpoint on; gives its answer or challenge back with a fresh nonce."""
+    message = Message(
+        body=await read_body(request, max_bytes=max_bytes),
+        content_type=single_header(request, "Content-Type"),
+        authorization=single_header(request, "Authorization"),
+        dpop=request.headers.getlist("DPoP"),
+    )
+    try:
+        _check_no_query_token(request)
+        answered = await answer(message)
+    except OAuthError as error:
+        raise at_resource(error, nonce=await issuer.tenant.dpop_nonce()) from error
+    headers = {NONCE_HEADER: await issuer.tenant.dpop_nonce()}
+    if answered is None:
+        return responses.empty(headers=headers)
+    return responses.body(
+        answered.body, media_type=answered.media_type, status=answered.status, headers=headers
+    )
+
+
+def _joined(request: Request, name: str) -> str | None:
+    values = request.headers.getlist(name)
+    return ", ".join(values) if values else None
 
 
 def _check_no_query_token(request: Request) -> None:

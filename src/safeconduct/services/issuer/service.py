@@ -1,79 +1,100 @@
-"""The issuer's flow: a token and key proofs are traded for credentials.
+"""The issuer's flow: a token and key proofs are traded for credentials, at once or later.
 
 What is kept, and for how long:
-- an offer: its claims until they are issued or the offer is over; its state and times for a day after that;
+- an offer: its claims until no more credentials can be had for it; its state and times for a day after that;
 - codes, transaction codes, tokens, credential identifiers: digests only, until they expire;
 - the thumbprint of the DPoP key: as long as the token, at most five minutes unless set otherwise;
 - DPoP proofs and used nonces: digests, until they would be too old anyway;
-- keys of the epochs: see `epochs`.
-Of an issued credential nothing is kept: no holder key, no claim, no salt, no copy.
+- keys of the epochs: see `epochs`;
+- of a deferred issuance: the holder's public keys, until it is delivered or denied;
+- of an issued credential: when it was issued, under which reference, its places in status lists, what its
+  wallet said of it, until `issued_retention` is over. No holder key, no claim, no salt, no copy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from prometheus_client import Counter
 
 from safeconduct.crypto.keys import PublicKey
+from safeconduct.crypto.x509 import to_x5c
 from safeconduct.encoding import json
-from safeconduct.protocols.oauth import authorization
-from safeconduct.protocols.oauth.errors import InvalidToken
+from safeconduct.protocols import wire
+from safeconduct.protocols.oauth.errors import InsufficientScope
 from safeconduct.protocols.openid4vci import encryption
-from safeconduct.protocols.openid4vci.configuration import JWT_PROOF
 from safeconduct.protocols.openid4vci.encryption import Sender
-from safeconduct.protocols.openid4vci.errors import InvalidCredentialRequest, UnknownCredentialConfiguration
-from safeconduct.protocols.openid4vci.metadata import (
-    IssuerMetadata,
+from safeconduct.protocols.openid4vci.errors import (
+    CredentialRequestDenied,
+    InvalidCredentialRequest,
+    InvalidNotificationRequest,
+    UnknownCredentialConfiguration,
+    UnknownCredentialIdentifier,
 )
-from safeconduct.protocols.openid4vci.proof import verify_proofs
-from safeconduct.protocols.openid4vci.request import CredentialRequest, ResponseParameters, proofs_for
+from safeconduct.protocols.openid4vci.metadata import IssuerMetadata
+from safeconduct.protocols.openid4vci.notification import parse_notification
+from safeconduct.protocols.openid4vci.proof import ProofCheck, holder_keys
+from safeconduct.protocols.openid4vci.request import CredentialRequest, ResponseParameters
 from safeconduct.protocols.openid4vci.response import (
     CredentialResponse,
+    DeferredResponse,
     encode_credential_response,
-    sd_cwt_text,
+    http_status,
 )
-from safeconduct.services.issuer import delivery_store, grant_store
+from safeconduct.services.issuer import delivery_store
+from safeconduct.services.issuer.admission import Admitted, Message, admit
 from safeconduct.services.issuer.configuration import Kind
-from safeconduct.services.issuer.credential import make_credential
-from safeconduct.services.issuer.digests import digest_of, nonce_digest, proof_digest
+from safeconduct.services.issuer.credential import StatusReference, make_credential
+from safeconduct.services.issuer.deliveries import delivery_digest, name_of, ranked
+from safeconduct.services.issuer.delivery_store import Access, Cost, Dataset, Deferral, Delivery, Transaction
+from safeconduct.services.issuer.digests import digest_of, nonce_digest
+from safeconduct.services.issuer.event_store import Event, EventKind, new_event
+from safeconduct.services.issuer.sources import ClaimRequest
+from safeconduct.services.issuer.status_store import StatusIndex, StatusStock
 from safeconduct.services.issuer.tenant import Tenant
+from safeconduct.services.issuer.trust_file import load_trust
+from safeconduct.trust import Trust
+
+_ID_BYTES = 16
 
 
-class CredentialRequestMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request to the credential endpoint, as it came.
-
-    authorization: the header's value or None. dpop: the values of all DPoP headers.
-    """
-
-    body: bytes
-    content_type: str | None
-    authorization: str | None
-    dpop: Sequence[str]
-
-    def __repr__(self) -> str:
-        return f"<CredentialRequestMessage of {len(self.body)} bytes>"
-
-
-class CredentialAnswer(msgspec.Struct, frozen=True):
-    """The body of a credential response and its media type. count: credentials in it."""
+class Answer(msgspec.Struct, frozen=True):
+    """The body of a response and its media type. status: HTTP. count: credentials in it."""
 
     body: bytes
     media_type: str
+    status: int
     count: int
 
     def __repr__(self) -> str:
-        return f"<CredentialAnswer of {self.count} credentials>"
+        return f"<Answer of {self.count} credentials>"
+
+
+class _Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Credentials to be made. digest, secret: what the delivery is known by; see `deliveries`."""
+
+    kind: Kind
+    claims: Mapping[str, Any]
+    holders: tuple[PublicKey, ...]
+    response: ResponseParameters | None
+    digest: bytes
+    notification_id: str | None
+    repeatable_until: int
 
 
 class Issuer:
     """The public side of one issuer, over its database. Raises the errors that the endpoints answer."""
 
     def __init__(self, tenant: Tenant, *, issued: Counter) -> None:
-        """issued: counts the credentials of all tenants together."""
+        """issued: counts the credentials of all tenants together. Raises SettingsError (key_attesters)."""
         self.tenant = tenant
         self.settings = tenant.settings
         self.url = tenant.url
         self._issued = issued
+        self._attesters = _attesters(tenant)
+        self._places = StatusStock(
+            tenant.database, tenant.url, size=self.settings.status_list_size, random=tenant.random
+        )
 
     # What the issuer says about itself.
 
@@ -84,6 +105,8 @@ class Issuer:
             credential_issuer=self.url,
             credential_endpoint=f"{self.url}/credential",
             nonce_endpoint=f"{self.url}/nonce",
+            deferred_credential_endpoint=f"{self.url}/deferred_credential",
+            notification_endpoint=f"{self.url}/notification",
             configurations=tuple(kind.configuration for kind in self.tenant.catalogue.values()),
             request_encryption=offered.request,
             response_encryption=offered.response,
@@ -91,79 +114,103 @@ class Issuer:
         )
 
     def signing_keys(self) -> tuple[PublicKey, ...]:
-        """Returns the public keys that its credentials are signed with."""
-        return (self.tenant.signer.public,)
+        """Returns the public keys that its credentials are signed with, or were and are still checked by."""
+        return self.tenant.signing_keys
 
     # The credential endpoint.
 
-    async def credential(self, message: CredentialRequestMessage) -> CredentialAnswer:
+    async def credential(self, message: Message) -> Answer:
         """Answers a credential request (OpenID4VCI 1.0 §8).
 
-        1. The access token is one of ours and in force.
-        2. The DPoP proof is for this request, by the token's key, and new. Only now is anything decrypted.
-        3. The request is opened and read.
-        4. Its identifier belongs to the token and has credit left.
-        5. The key proofs are verified.
+        1. The access token and the DPoP proof are good (`admit`). Only now is anything decrypted.
+        2. The request is opened and read.
+        3. What it asks for is what the token is good for.
+        4. The key proofs are verified.
+        5. The claims are there; else the request is kept, and answered later.
         6. The credentials are signed and the response is sealed.
         7. The identifier's credit and the nonces are used up, in one transaction; nothing before costs any.
 
-        Raises OAuthErrors.
+        The same request for the same keys is answered again, at no cost but the nonces: its answer may have
+        been lost on the way. Raises OAuthErrors.
         """
         now = self.tenant.clock()
-        presented = authorization.parse_authorization(message.authorization)
-        bound = await self._find_token(presented, now)
-        proof = await self.tenant.verify_dpop(
-            message.dpop,
-            path="/credential",
-            now=now,
-            access_token=presented.token,
-            thumbprint=bound.thumbprint,
+        admitted = await admit(self.tenant, message, path="/credential", now=now)
+        access = admitted.access
+        request = await self._open(admitted, now)
+        dataset = self._dataset(access, request)
+        kind = self._kind(dataset.configuration_id)
+        holders, nonces = await self._holders(request, kind, access, now)
+        secret = request.credential_identifier or admitted.token
+        digest = delivery_digest(secret, holders)
+        cost = self._cost(dataset, nonces, now)
+        may_wait = access.deferred or kind.source is not None
+        if not may_wait and digest not in access.delivered and dataset.remaining < len(holders):
+            raise delivery_store.used_up()
+        claims = None if access.deferred else await self._claims(kind, access)
+        if claims is None:
+            transaction_id = name_of(digest, secret=secret, purpose="transaction")
+            await self._defer(admitted, transaction_id, kind, holders, cost, now)
+            return self._later(transaction_id, request.response)
+        order = _Order(
+            kind=kind,
+            claims=claims,
+            holders=holders,
+            response=request.response,
+            digest=digest,
+            notification_id=name_of(digest, secret=secret, purpose="notification"),
+            repeatable_until=access.expires_at,
         )
-        digest = proof_digest(proof.thumbprint, proof.jti)
-        await self.tenant.database.run(grant_store.remember_proof, digest, expires_at=proof.expires)
-        request = await self._open(message, presented.token, proof.key, now)
-        token_digest, identifier_digest = digest_of(presented.token), _identifier_digest(request)
-        count = len(request.proofs.values) if request.proofs else 1
-        dataset = await self.tenant.database.run(
-            delivery_store.find_dataset, token_digest, identifier_digest, count=count
-        )
-        holders, used = await self._check_proofs(request, self._kind(dataset), now)
-        answer = self._make_answer(dataset, holders, request.response, now)
-        await self.tenant.database.run(
-            delivery_store.deliver,
-            self.url,
-            token_digest,
-            identifier_digest,
-            nonce_digests=used,
-            count=count,
-            now=now,
-            nonces_expire_at=now + self.settings.nonce_lifetime + self.settings.clock_skew + 1,
-        )
-        self._issued.inc(answer.count)
-        return answer
+        places = access.delivered.get(digest)
+        return await self._deliver(order, places, admitted, cost, now)
 
-    async def _find_token(self, presented: authorization.AccessToken, now: int) -> grant_store.Token:
-        if presented.scheme != "DPoP":
-            raise InvalidToken("token_type", "The token must be presented with DPoP.", rule="RFC 9449 §7.1")
-        return await self.tenant.database.run(
-            grant_store.find_token, self.url, digest_of(presented.token), now=now
-        )
-
-    async def _open(
-        self, message: CredentialRequestMessage, access_token: str, key: PublicKey, now: int
-    ) -> CredentialRequest:
+    async def _open(self, admitted: Admitted, now: int) -> CredentialRequest:
         received = encryption.receive_request(
-            message.body,
-            content_type=message.content_type,
+            admitted.message.body,
+            content_type=admitted.message.content_type,
             encryption=await self.tenant.encryption(now),
-            sender=Sender(audience=self.url, access_token=access_token, key=key),
+            sender=self._sender(admitted),
             batch_size=self.tenant.batch_size,
             now=now,
         )
         return received.request
 
-    async def _check_proofs(
-        self, request: CredentialRequest, kind: Kind, now: int
+    def _sender(self, admitted: Admitted) -> Sender:
+        return Sender(audience=self.url, access_token=admitted.token, key=admitted.access.proof.key)
+
+    def _dataset(self, access: Access, request: CredentialRequest) -> Dataset:
+        """What the token is good for of what is asked (OpenID4VCI 1.0 §8.2, §8.3.1.2)."""
+        if request.credential_identifier is not None:
+            digest = digest_of(request.credential_identifier)
+            for dataset in access.datasets:
+                if dataset.named and dataset.identifier_digest == digest:
+                    return dataset
+            raise UnknownCredentialIdentifier("identifier_unknown", "The token has no such identifier.")
+        name = request.credential_configuration_id or ""
+        self._kind(name)
+        granted = [dataset for dataset in access.datasets if dataset.configuration_id == name]
+        for dataset in granted:
+            if not dataset.named:
+                return dataset
+        if granted:
+            raise InvalidCredentialRequest(
+                "identifier_missing",
+                "The request must name a credential identifier of the token response.",
+                rule="OpenID4VCI §8.2",
+            )
+        raise InsufficientScope(
+            "configuration_not_granted", "The token is not good for this configuration.", rule="RFC 6750 §3.1"
+        )
+
+    def _kind(self, configuration_id: str) -> Kind:
+        kind = self.tenant.catalogue.get(configuration_id)
+        if kind is None:  # never there, or taken out of the configuration since the offer was made
+            raise UnknownCredentialConfiguration(
+                "configuration_unknown", "The issuer does not have this configuration."
+            )
+        return kind
+
+    async def _holders(
+        self, request: CredentialRequest, kind: Kind, access: Access, now: int
     ) -> tuple[tuple[PublicKey, ...], set[bytes]]:
         """The holder's keys, and what the nonces of their proofs are remembered by."""
         nonces = await self.tenant.epochs.c_nonces(now)
@@ -173,58 +220,240 @@ class Issuer:
             used.add(nonce_digest(nonce))
             return nonces.accepts(nonce, now=now)
 
-        holders = verify_proofs(
-            proofs_for(request, kind.configuration),
-            audience=self.url,
-            now=now,
-            nonce_ok=accepts,
-            client_id=None,
-            algorithms=kind.configuration.proof_algorithms[JWT_PROOF],
+        check = ProofCheck(
+            audience=self.url, nonce_ok=accepts, client_id=access.client_id, attesters=self._attesters
+        )
+        holders = holder_keys(
+            request, kind.configuration, check=check, batch_size=self.tenant.batch_size, now=now
         )
         return holders, used
 
-    def _make_answer(
+    def _cost(self, dataset: Dataset, nonces: set[bytes], now: int) -> Cost:
+        return Cost(
+            identifier_digest=dataset.identifier_digest,
+            nonce_digests=nonces,
+            nonces_expire_at=now + self.settings.nonce_lifetime + self.settings.clock_skew + 1,
+        )
+
+    async def _claims(self, kind: Kind, access: Access) -> Mapping[str, Any] | None:
+        wanted = ClaimRequest(
+            configuration_id=kind.configuration.id,
+            subject=access.subject,
+            own_reference=access.own_reference,
+        )
+        return await self.tenant.claims_for(wanted, offered=access.claims)
+
+    # Deferred issuance.
+
+    async def deferred(self, message: Message) -> Answer:
+        """Answers a deferred credential request (OpenID4VCI 1.0 §9): the credentials, or "not yet" again.
+
+        1. Token and DPoP proof are good, as at the credential endpoint.
+        2. The request is opened; how its answer is encrypted is its own affair.
+        3. The transaction belongs to the token's grant, and was not denied.
+        4. Management has approved it if it must, and the claims are there; else the answer is 202 again.
+        5. The credentials are signed and sealed, and the delivery is noted.
+
+        For `retry_window` seconds a delivered transaction is answered again. Raises OAuthErrors.
+        """
+        now = self.tenant.clock()
+        admitted = await admit(self.tenant, message, path="/deferred_credential", now=now)
+        received = encryption.receive_deferred_request(
+            message.body,
+            content_type=message.content_type,
+            encryption=await self.tenant.encryption(now),
+            sender=self._sender(admitted),
+            now=now,
+        )
+        request = received.request
+        digest = digest_of(request.transaction_id)
+        transaction = await self.tenant.database.run(
+            delivery_store.find_transaction, admitted.access.grant_id, digest, now=now
+        )
+        kind = self._kind(transaction.configuration_id)
+        claims = await self._claims_at_last(transaction, digest, kind, admitted.access)
+        if claims is None:
+            return self._later(request.transaction_id, request.response)
+        order = _Order(
+            kind=kind,
+            claims=claims,
+            holders=tuple(PublicKey.from_jwk(jwk) for jwk in msgspec.json.decode(transaction.holders)),
+            response=request.response,
+            digest=digest,
+            notification_id=name_of(digest, secret=request.transaction_id, purpose="notification")
+            if self.settings.deferred_notifications
+            else None,
+            repeatable_until=now + self.settings.retry_window,
+        )
+        return await self._deliver(order, transaction.status, admitted, None, now)
+
+    async def _claims_at_last(
+        self, transaction: Transaction, digest: bytes, kind: Kind, access: Access
+    ) -> Mapping[str, Any] | None:
+        if transaction.state == "waiting" and access.deferred:
+            return None
+        try:
+            return await self._claims(kind, access)
+        except CredentialRequestDenied:
+            await self.tenant.database.run(delivery_store.deny, digest)
+            raise
+
+    async def _defer(
         self,
-        dataset: delivery_store.Dataset,
+        admitted: Admitted,
+        transaction_id: str,
+        kind: Kind,
         holders: tuple[PublicKey, ...],
-        response: ResponseParameters | None,
+        cost: Cost,
         now: int,
-    ) -> CredentialAnswer:
-        claims = json.loads_object(dataset.claims)
+    ) -> None:
+        deferral = Deferral(
+            tenant=self.url,
+            token_digest=digest_of(admitted.token),
+            grant_id=admitted.access.grant_id,
+            id=self._new_id(),
+            digest=digest_of(transaction_id),
+            configuration_id=kind.configuration.id,
+            count=len(holders),
+            holders=json.dumps([key.to_jwk() for key in holders]),
+            expires_at=now + self.settings.deferred_lifetime,
+        )
+        await self.tenant.database.run(delivery_store.defer, deferral, cost, now=now)
+
+    def _later(self, transaction_id: str, response: ResponseParameters | None) -> Answer:
+        interval = self.settings.deferred_interval
+        return _answer(DeferredResponse(transaction_id=transaction_id, interval=interval), response)
+
+    # What both endpoints do in the end.
+
+    async def _deliver(
+        self,
+        order: _Order,
+        before: tuple[StatusIndex, ...] | None,
+        admitted: Admitted,
+        cost: Cost | None,
+        now: int,
+    ) -> Answer:
+        """Makes the credentials, notes the delivery, and only then lets them go.
+
+        before: the places in status lists of an earlier delivery of the same. cost: None if it is paid.
+        """
+        places = before
+        if places is None:
+            count = len(order.holders) if order.kind.status else 0
+            places = await self._places.draw(count, now=now)
+        answer = self._make_answer(order, places, now)
+        delivery = self._delivery(order, places, admitted, now)
+        if cost is None:
+            settled = await self.tenant.database.run(delivery_store.deliver_deferred, delivery, now=now)
+        else:
+            settled = await self.tenant.database.run(delivery_store.deliver, delivery, cost, now=now)
+        if settled != places:  # the same request was answered meanwhile
+            answer = self._make_answer(order, settled, now)
+        self._issued.inc(answer.count)
+        return answer
+
+    def _make_answer(self, order: _Order, places: tuple[StatusIndex, ...], now: int) -> Answer:
+        lists = self.settings.status_list_uri
+        references = {
+            holder: StatusReference(place.idx, f"{lists}/{place.list_id}")
+            for holder, place in zip(ranked(order.holders), places, strict=False)
+        }
+        signer, chain = self.tenant.signer, self.tenant.chain
+        x5c = to_x5c(chain) if chain else ()
         credentials = tuple(
-            sd_cwt_text(
-                make_credential(
-                    claims,
-                    self._kind(dataset),
-                    issuer=self.url,
-                    signer=self.tenant.signer,
-                    holder=holder,
-                    now=now,
-                    random=self.tenant.random,
-                )
+            make_credential(
+                order.claims,
+                order.kind,
+                issuer=self.url,
+                signer=signer,
+                x5c=x5c,
+                holder=holder,
+                now=now,
+                status=references.get(holder),
+                random=self.tenant.random,
             )
-            for holder in holders
+            for holder in order.holders
         )
-        payload = encode_credential_response(CredentialResponse(credentials=credentials))
-        if response is None:
-            return CredentialAnswer(payload, encryption.PLAIN, len(credentials))
-        sealed = encryption.seal_response(payload, parameters=response)
-        return CredentialAnswer(sealed, encryption.ENCRYPTED, len(credentials))
-
-    def _kind(self, dataset: delivery_store.Dataset) -> Kind:
-        kind = self.tenant.catalogue.get(dataset.configuration_id)
-        if kind is None:  # taken out of the configuration since the offer was made
-            raise UnknownCredentialConfiguration(
-                "configuration_unknown", "The issuer does not have this configuration any more."
-            )
-        return kind
-
-
-def _identifier_digest(request: CredentialRequest) -> bytes:
-    if request.credential_identifier is None:
-        raise InvalidCredentialRequest(
-            "identifier_missing",
-            "The request must name a credential identifier of the token response.",
-            rule="OpenID4VCI §8.2",
+        return _answer(
+            CredentialResponse(credentials=credentials, notification_id=order.notification_id), order.response
         )
-    return digest_of(request.credential_identifier)
+
+    def _delivery(
+        self, order: _Order, places: tuple[StatusIndex, ...], admitted: Admitted, now: int
+    ) -> Delivery:
+        issued_id, reference = self._new_id(), admitted.access.own_reference
+        name = order.kind.configuration.id
+        return Delivery(
+            tenant=self.url,
+            token_digest=digest_of(admitted.token),
+            grant_id=admitted.access.grant_id,
+            digest=order.digest,
+            configuration_id=name,
+            count=len(order.holders),
+            status=places,
+            expires_at=order.repeatable_until,
+            issued_id=issued_id,
+            own_reference=reference,
+            notification_digest=None if order.notification_id is None else digest_of(order.notification_id),
+            event=self._event("issued", name, issued_id, reference, now),
+            purge_at=now + self.settings.issued_retention,
+        )
+
+    # The notification endpoint.
+
+    async def notification(self, message: Message) -> None:
+        """Takes a notification (OpenID4VCI 1.0 §11); the same one again changes nothing.
+
+        Raises OAuthErrors.
+        """
+        now = self.tenant.clock()
+        admitted = await admit(self.tenant, message, path="/notification", now=now)
+        if wire.media_type(message.content_type) != encryption.PLAIN:
+            raise InvalidNotificationRequest("media_type_unsupported", "A notification is plain JSON.")
+        notification = parse_notification(message.body)
+
+        def announce(kind: EventKind, name: str, issued_id: str, reference: str | None) -> Event | None:
+            return self._event(kind, name, issued_id, reference, now)
+
+        await self.tenant.database.run(
+            delivery_store.notify,
+            admitted.access.grant_id,
+            digest_of(notification.notification_id),
+            notification.event,
+            announce,
+            now=now,
+        )
+
+    def _event(
+        self, kind: EventKind, configuration_id: str, issued_id: str, reference: str | None, now: int
+    ) -> Event | None:
+        """What the webhook is told, if there is one."""
+        if not self.settings.webhook_url:
+            return None
+        return new_event(
+            self.tenant.random,
+            kind=kind,
+            tenant=self.url,
+            configuration_id=configuration_id,
+            issued_id=issued_id,
+            own_reference=reference,
+            time=now,
+        )
+
+    def _new_id(self) -> str:
+        return self.tenant.random(_ID_BYTES).hex()
+
+
+def _answer(response: CredentialResponse | DeferredResponse, parameters: ResponseParameters | None) -> Answer:
+    payload = encode_credential_response(response)
+    count = len(response.credentials) if isinstance(response, CredentialResponse) else 0
+    if parameters is None:
+        return Answer(payload, encryption.PLAIN, http_status(response), count)
+    sealed = encryption.seal_response(payload, parameters=parameters)
+    return Answer(sealed, encryption.ENCRYPTED, http_status(response), count)
+
+
+def _attesters(tenant: Tenant) -> Trust | None:
+    path = tenant.settings.key_attesters
+    return None if path is None else load_trust(path)

@@ -9,6 +9,7 @@ from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected, SafeconductError
 from safeconduct.protocols.openid4vci import configuration as configurations
 from safeconduct.protocols.openid4vci.configuration import ClaimDescription, CredentialConfiguration, Display
+from safeconduct.protocols.openid4vci.key_attestation import KeyAttestationsRequired
 
 CARD = CredentialConfiguration(
     id="card",
@@ -150,9 +151,53 @@ def test_paths_that_take_one_claim_for_an_array_and_a_map_are_refused(paths: tup
     refused(Rejected, "claim_path_contradictory", **claims(*paths))
 
 
+AS_JSON = {"format": "dc+sd-jwt", "credential_signing_alg_values_supported": ["ES256"]}
+
+
 def test_an_integer_names_a_map_entry_in_cbor_but_an_index_in_json() -> None:
     paths = claims(["a", "b"], ["a", 1], ["a", -1])
     assert len(parse(**paths).claims) == 3
 
-    refused(Rejected, "claim_path_contradictory", format="dc+sd-jwt", **claims(["a", "b"], ["a", 1]))
-    refused(Rejected, "claim_path_negative", format="dc+sd-jwt", **claims(["a", -1]))
+    refused(Rejected, "claim_path_contradictory", **AS_JSON, **claims(["a", "b"], ["a", 1]))
+    refused(Rejected, "claim_path_negative", **AS_JSON, **claims(["a", -1]))
+
+
+SD_JWT = CredentialConfiguration(
+    id="id",
+    format=configurations.SD_JWT,
+    vct="https://issuer.example/id",
+    signing_algorithms=("ES256",),
+    binding_methods=(configurations.JWK,),
+    proof_algorithms={"jwt": ("ES256",), "attestation": ("ES256",)},
+    key_attestations={"jwt": KeyAttestationsRequired(key_storage=("iso_18045_high",))},
+)
+
+
+def test_an_sd_jwt_configuration_names_its_algorithms_as_jose_does() -> None:
+    written = json.loads(json.dumps(configurations.configuration_json(SD_JWT)))
+    assert written["format"] == "dc+sd-jwt"
+    assert written["credential_signing_alg_values_supported"] == ["ES256"]
+    assert written["cryptographic_binding_methods_supported"] == ["jwk"]
+    assert configurations.parse_configuration("id", written) == SD_JWT
+    for change, code in (
+        ({"credential_signing_alg_values_supported": [-7]}, "signing_algorithm_not_jose"),
+        ({"vct": None}, "vct_missing"),
+    ):
+        with pytest.raises(Rejected) as caught:
+            configurations.parse_configuration("id", {**written, **change})
+        assert caught.value.code == code
+
+
+def test_demands_of_key_attestations_are_written_for_their_proof_type() -> None:
+    written = json.loads(json.dumps(configurations.configuration_json(SD_JWT)))["proof_types_supported"]
+    assert written["jwt"]["key_attestations_required"] == {"key_storage": ["iso_18045_high"]}
+    assert "key_attestations_required" not in written["attestation"]
+
+
+def test_an_empty_demand_is_one() -> None:
+    written = json.loads(json.dumps(configurations.configuration_json(SD_JWT)))
+    written["proof_types_supported"]["attestation"]["key_attestations_required"] = {}
+    read = configurations.parse_configuration("id", written)
+    assert read.key_attestations["attestation"] == KeyAttestationsRequired()
+    again = json.loads(json.dumps(configurations.configuration_json(read)))
+    assert again["proof_types_supported"]["attestation"]["key_attestations_required"] == {}

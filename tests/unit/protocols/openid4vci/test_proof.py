@@ -12,7 +12,11 @@ from safeconduct.encoding import b64, json
 from safeconduct.envelope import jws
 from safeconduct.errors import SafeconductError
 from safeconduct.protocols.openid4vci import proof as proofs
-from safeconduct.protocols.openid4vci.errors import InvalidNonce, InvalidProof
+from safeconduct.protocols.openid4vci.configuration import CredentialConfiguration
+from safeconduct.protocols.openid4vci.errors import InvalidCredentialRequest, InvalidNonce, InvalidProof
+from safeconduct.protocols.openid4vci.key_attestation import KeyAttestationsRequired, create_key_attestation
+from safeconduct.protocols.openid4vci.request import CredentialRequest, Proofs
+from safeconduct.trust import Trust
 
 NOW = 1_800_000_000
 ISSUER = "https://issuer.example"
@@ -187,10 +191,29 @@ def test_an_oversized_proof_is_refused() -> None:
     refused("a" * (limits.PROOF_BYTES + 1), "jws_too_large")
 
 
+def configuration(**changes: Any) -> CredentialConfiguration:
+    members = {
+        "id": "card",
+        "format": "dc+sd-jwt",
+        "vct": "card",
+        "binding_methods": ("jwk",),
+        "proof_algorithms": {"jwt": ("ES256",), "attestation": ("ES256",)},
+        **changes,
+    }
+    return CredentialConfiguration(**members)
+
+
+def holders(
+    *texts: str, type_: str = "jwt", nonce_ok: Any = None, attesters: Trust | None = None, **changes: Any
+) -> tuple[PublicKey, ...]:
+    check = proofs.ProofCheck(audience=ISSUER, nonce_ok=nonce_ok, client_id=None, attesters=attesters)
+    request = CredentialRequest(credential_identifier="x", proofs=Proofs(type_, texts))
+    batch_size = changes.pop("batch_size", 10)
+    return proofs.holder_keys(request, configuration(**changes), check=check, batch_size=batch_size, now=NOW)
+
+
 def verify_all(*texts: str) -> tuple[PublicKey, ...]:
-    return proofs.verify_proofs(
-        texts, audience=ISSUER, now=NOW, nonce_ok=None, client_id=None, algorithms=["ES256"]
-    )
+    return holders(*texts)
 
 
 def test_a_batch_gives_its_keys_in_order() -> None:
@@ -237,3 +260,146 @@ def test_any_value_in_the_header_is_taken_or_an_invalid_proof(name: str, value: 
         verify(forge({name: value}))
     except InvalidProof:
         return
+
+
+ATTESTER = Key.generate("ES256")
+TRUSTED = Trust.of({"https://attester.example": ATTESTER.public})
+HIGH = KeyAttestationsRequired(key_storage=("iso_18045_high",))
+
+
+def attestation(*keys: PublicKey, **changes: Any) -> str:
+    arguments: dict[str, Any] = {
+        "attester": ATTESTER,
+        "keys": keys or (KEY.public, OTHER.public),
+        "now": NOW,
+        "lifetime": 60,
+        "nonce": "n",
+        "issuer": "https://attester.example",
+        "key_storage": ["iso_18045_high"],
+    }
+    return create_key_attestation(**arguments | changes)
+
+
+def not_taken(code: str, *texts: str, kind: type[SafeconductError] = InvalidProof, **changes: Any) -> None:
+    with pytest.raises(kind) as caught:
+        holders(*texts, **changes)
+    assert caught.value.code == code
+
+
+def test_an_attestation_by_itself_is_for_all_its_keys_in_its_order() -> None:
+    keys = holders(
+        attestation(), type_="attestation", attesters=TRUSTED, key_attestations={"attestation": HIGH}
+    )
+    assert keys == (KEY.public, OTHER.public)
+
+
+def test_there_is_exactly_one_attestation() -> None:
+    not_taken(
+        "key_attestation_repeated", attestation(), attestation(), type_="attestation", attesters=TRUSTED
+    )
+
+
+def test_an_attestation_needs_somebody_who_is_trusted_to_attest() -> None:
+    not_taken("jwt_signer_unknown", attestation(), type_="attestation")
+    not_taken("jwt_signer_unknown", attestation(), type_="attestation", attesters=Trust.of({}))
+
+
+def test_an_attestation_at_a_lower_level_is_refused() -> None:
+    low = attestation(key_storage=["iso_18045_basic"])
+    demands = {"attestation": HIGH, "jwt": HIGH}
+    not_taken("key_attestation_level", low, type_="attestation", attesters=TRUSTED, key_attestations=demands)
+    proof = forge({"key_attestation": low})
+    not_taken("key_attestation_level", proof, attesters=TRUSTED, key_attestations=demands)
+
+
+def test_a_single_proof_with_an_attestation_is_for_all_attested_keys() -> None:
+    assert holders(forge({"key_attestation": attestation()}), attesters=TRUSTED) == (KEY.public, OTHER.public)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_proof_may_name_its_key_by_its_place_in_the_attestation(place: int) -> None:
+    key = (KEY, OTHER)[place]
+    proof = forge({"key_attestation": attestation(), "jwk": None, "kid": str(place)}, key=key)
+    assert len(holders(proof, attesters=TRUSTED)) == 2
+    not_taken(
+        "signature_invalid",
+        forge({"key_attestation": attestation(), "jwk": None, "kid": str(1 - place)}, key=key),
+        attesters=TRUSTED,
+    )
+
+
+@pytest.mark.parametrize("kid", ["2", "-1", "did:example:1#0", ""])
+def test_a_kid_that_is_no_attested_key_is_refused(kid: str) -> None:
+    proof = forge({"key_attestation": attestation(), "jwk": None, "kid": kid})
+    not_taken("proof_key_not_attested", proof, attesters=TRUSTED)
+
+
+def test_the_key_of_a_proof_must_be_attested() -> None:
+    proof = forge({"key_attestation": attestation(OTHER.public)})
+    not_taken("proof_key_not_attested", proof, attesters=TRUSTED)
+
+
+def test_of_several_proofs_each_is_for_its_own_key() -> None:
+    both = attestation()
+    proofs_ = [
+        forge({"key_attestation": both}),
+        forge({"key_attestation": both, "jwk": OTHER.public.to_jwk()}, key=OTHER),
+    ]
+    assert holders(*proofs_, attesters=TRUSTED) == (KEY.public, OTHER.public)
+
+
+def test_a_demanded_attestation_must_be_there() -> None:
+    demands = {"jwt": KeyAttestationsRequired()}
+    not_taken("key_attestation_missing", forge(), attesters=TRUSTED, key_attestations=demands)
+    not_taken("jwt_signer_unknown", forge({"key_attestation": attestation()}), key_attestations=demands)
+    not_taken("key_attestation_malformed", forge({"key_attestation": 1}), attesters=TRUSTED)
+
+
+def test_an_attestation_in_a_proof_must_end() -> None:
+    endless = attestation(lifetime=None)
+    not_taken("key_attestation_exp", forge({"key_attestation": endless}), attesters=TRUSTED)
+    assert len(holders(endless, type_="attestation", attesters=TRUSTED)) == 2
+
+
+def test_the_nonce_of_an_attestation_is_checked_like_that_of_a_proof() -> None:
+    stale = attestation(nonce="old")
+    not_taken(
+        "key_attestation_nonce_stale",
+        stale,
+        type_="attestation",
+        attesters=TRUSTED,
+        nonce_ok=lambda nonce: nonce == "n",
+        kind=InvalidNonce,
+    )
+    not_taken(
+        "key_attestation_nonce_missing",
+        attestation(nonce=None),
+        type_="attestation",
+        attesters=TRUSTED,
+        nonce_ok=lambda nonce: nonce == "n",
+    )
+
+
+def test_an_attestation_is_for_no_more_keys_than_a_batch_has() -> None:
+    not_taken(
+        "proofs_too_many",
+        attestation(),
+        type_="attestation",
+        attesters=TRUSTED,
+        batch_size=1,
+        kind=InvalidCredentialRequest,
+    )
+
+
+def test_keys_named_by_certificate_or_did_are_refused_by_a_clear_code() -> None:
+    refused(forge({"jwk": None, "kid": "did:example:1#0"}), "proof_key_kind")
+    refused(forge({"jwk": None, "x5c": ["AA=="]}), "proof_key_kind")
+    not_taken(
+        "proof_key_kind",
+        forge({"key_attestation": attestation(), "jwk": None, "x5c": ["AA=="]}),
+        attesters=TRUSTED,
+    )
+
+
+def test_credentials_bound_to_no_key_need_no_proof() -> None:
+    assert holders("rubbish", proof_algorithms={}, binding_methods=()) == ()

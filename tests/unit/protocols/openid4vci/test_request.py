@@ -100,7 +100,8 @@ def test_proofs_are_counted_before_their_type_is_looked_at() -> None:
 @pytest.mark.parametrize(
     ("proofs", "code"),
     [
-        ({"attestation": ["a"]}, "proof_type_unsupported"),
+        ({"cwt": ["a"]}, "proof_type_unsupported"),
+        ({"attestation": [{}]}, "proof_malformed"),
         ({"di_vp": [{}]}, "proof_type_unsupported"),
         ({"jwt": [1]}, "proof_malformed"),
     ],
