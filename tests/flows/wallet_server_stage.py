@@ -15,9 +15,11 @@ import httpx2
 from safeconduct.encoding import json
 from safeconduct.net.fetch import HttpFetcher, Response, TooSlow, Unreachable
 from safeconduct.net.in_process import InProcess
+from safeconduct.net.recording import Exchange, RecordingFetcher
 from safeconduct.services.wallet_server import open_wallet_server, openapi
 from safeconduct.settings import Secret, WalletServerSettings
 from safeconduct.telemetry import Telemetry
+from safeconduct.web.recording import record
 
 ISSUER = "https://issuer.example"
 OTHER = "https://other.example"
@@ -238,9 +240,13 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage(
-    issuer: FakeIssuer | None = None, *, clock: Clock | None = None, **settings: Any
+    issuer: FakeIssuer | None = None,
+    *,
+    clock: Clock | None = None,
+    tape: list[Exchange] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Stage]:
-    """Open a wallet server, and begin a session."""
+    """Open a wallet server, and begin a session. tape: takes down all that the server receives and sends."""
     issuer, clock = issuer or FakeIssuer(), clock or Clock()
     log = io.StringIO()
     telemetry = Telemetry.open("wallet-server", level="debug", stream=log)
@@ -254,9 +260,12 @@ async def stage(
             **settings,
         }
     )
-    opened = open_wallet_server(chosen, telemetry=telemetry, clock=clock, fetcher=issuer)
+    tape = [] if tape is None else tape
+    line = RecordingFetcher(issuer, party="wallet server", tape=tape)
+    opened = open_wallet_server(chosen, telemetry=telemetry, clock=clock, fetcher=line)
     async with opened as [public, admin]:
-        transport = InProcess({SERVER: public.app, ADMIN: admin.app})
+        recorded = record(public.app, party="wallet server", tape=tape)
+        transport = InProcess({SERVER: recorded, ADMIN: admin.app})
         async with CheckedFetcher(allow_loopback=False, transport=transport, timeout=60) as fetcher:
             made = Stage(fetcher, issuer, clock, log, telemetry)
             await made.begin()
