@@ -3,9 +3,10 @@
 import math
 import struct
 from typing import Any
+from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from safeconduct.encoding import cbor
@@ -217,3 +218,50 @@ def test_garbage_among_many_items_is_refused_or_each_is_an_item(items: list[byte
         return
     assert len(loaded) == len(items)
     assert [cbor.dumps(value) for value in loaded] == [cbor.dumps(cbor.loads(item)) for item in items]
+
+
+edits = st.tuples(st.integers(0, 400), st.integers(0, 1), st.binary(max_size=3))
+HEADS = "f7 ff 1800 1817 5817 580100 590018 590100 7800 1900ff d800 d9ffff 9800 f818 f8ff 82 a1 5818"
+heads = st.sampled_from([bytes.fromhex(data) for data in HEADS.split()])
+
+
+@given(values, st.lists(edits | st.tuples(st.integers(0, 400), st.integers(0, 1), heads), max_size=3))
+@example([undefined], [])
+@example(undefined, [(1, 0, b"\xf7")])
+@example([0], [(1, 1, b"")])
+@example([0], [(2, 0, b"\xf7")])
+@example([0, 0], [(0, 1, b"\x81")])
+@example({"long": "x" * 300, "b": bytes(200)}, [])
+@example(bytes(300), [(1, 2, b"\x00\xff")])
+@example(bytes(300), [(250, 40, b"")])
+def test_the_fast_path_of_loads_changes_no_answer(value: Any, changes: list[tuple[int, int, bytes]]) -> None:
+    """The pattern over whole heads is an optimisation: without it, the same values and the same errors."""
+    data = cbor.dumps(value)
+    for place, removed, added in changes:
+        data = data[:place] + added + data[place + removed :]
+    fast = outcome(data)
+    with mock.patch.object(cbor, "_surely_preferred", return_value=False):
+        assert outcome(data) == fast
+
+
+@given(st.binary(max_size=60))
+def test_the_fast_path_changes_no_answer_on_noise(data: bytes) -> None:
+    fast = outcome(data)
+    with mock.patch.object(cbor, "_surely_preferred", return_value=False):
+        assert outcome(data) == fast
+
+
+def outcome(data: bytes) -> str:
+    """What `loads` makes of `data`; as text, because there 1, 1.0 and true differ."""
+    try:
+        return repr(cbor.loads(data))
+    except Malformed as error:
+        return error.code
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 23, 24, 32, 33, 64, 65, 127, 128, 255, 256, 257, 65535])
+@pytest.mark.parametrize("kind", [bytes, lambda length: "x" * length])
+def test_strings_of_every_usual_length_take_the_fast_path(length: int, kind: Any) -> None:
+    value = [kind(length), 24, {1: kind(length)}]
+    assert cbor._surely_preferred(cbor.dumps(value))
+    assert cbor.loads(cbor.dumps(value)) == value

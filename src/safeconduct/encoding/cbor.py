@@ -9,6 +9,7 @@ a `Tag`.
 in bytewise order of their encoded keys.
 """
 
+import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -57,6 +58,14 @@ def loads(data: bytes, *, max_depth: int = limits.CBOR_DEPTH, max_bytes: int = l
     """
     if len(data) > max_bytes:
         raise Malformed("cbor_too_large", f"The CBOR item is longer than {max_bytes} bytes.")
+    if _surely_preferred(data):
+        # No head in `data` gives `undefined`; so if that comes second, `data` was the first item, to its end.
+        try:
+            value, end = _read(b"\x82" + data + _END, max_depth + 1)
+        except _READ_ERRORS:
+            end = None
+        if end is undefined:
+            return value
     value = _decode(data, max_depth)
     if item_end(data) != len(data):
         raise Malformed("cbor_trailing_bytes", "Bytes follow the CBOR item.", rule=_RULE)
@@ -102,17 +111,44 @@ def dumps(value: Any) -> bytes:
 
 def _decode(data: bytes, max_depth: int) -> Any:
     try:
-        return cbor2.loads(
-            data,
-            semantic_decoders=_OPAQUE_TAGS,
-            tag_hook=_keep_tag,
-            allow_indefinite=False,
-            allow_duplicate_keys=False,
-            max_depth=max_depth,
-        )
-    except (cbor2.CBORError, TypeError, ValueError, OverflowError, RecursionError, MemoryError):
+        return _read(data, max_depth)
+    except _READ_ERRORS:
         item_end(data)  # says more precisely what is wrong, where it can
         raise Malformed("cbor_malformed", "The bytes are not strict CBOR.", rule=_RULE) from None
+
+
+def _read(data: bytes, max_depth: int) -> Any:
+    return cbor2.loads(
+        data,
+        semantic_decoders=_OPAQUE_TAGS,
+        tag_hook=_keep_tag,
+        allow_indefinite=False,
+        allow_duplicate_keys=False,
+        max_depth=max_depth,
+    )
+
+
+_READ_ERRORS = (cbor2.CBORError, TypeError, ValueError, OverflowError, RecursionError, MemoryError)
+
+
+def _surely_preferred(data: bytes) -> bool:
+    """Tell whether `data` is a row of whole heads and strings, each head the shortest, none of them `_END`.
+
+    False also for what is left to `item_end` to judge.
+    """
+    offset, size = _end_of_heads(data), len(data)
+    while offset != size:  # a longer string than the pattern knows is stepped over
+        width, least = _LONG_STRINGS.get(data[offset], (0, 1))
+        content = offset + 1 + width
+        length = int.from_bytes(data[offset + 1 : content], "big")
+        if length < least or content + length > size:
+            return False
+        offset = _end_of_heads(data, content + length)
+    return True
+
+
+def _end_of_heads(data: bytes, start: int = 0) -> int:
+    return _HEADS.match(data, start).end()  # type: ignore[union-attr]  # it matches nothing, too
 
 
 def byte_string_head(length: int) -> bytes:
@@ -195,6 +231,36 @@ _SIZE = [0 if byte & 0x1F > 23 else 1 + (byte & 0x1F if byte >> 5 in (2, 3) else
 _INTEGERS = {0x18: 2, 0x19: 3, 0x1A: 5, 0x1B: 9, 0x38: 2, 0x39: 3, 0x3A: 5, 0x3B: 9}
 _SHORT_STRINGS = frozenset({0x58, 0x78})
 _ADDED = [_PER_ARGUMENT[byte >> 5] * (byte & 0x1F) - (byte >> 5 != 6) for byte in range(256)]
+
+
+def _literal(*head: int) -> bytes:
+    return re.escape(bytes(head))
+
+
+def _scanner() -> re.Pattern[bytes]:
+    """Compile a row of whole heads and strings, each head the shortest.
+
+    The bytes say where the next head is, so nothing is ever matched in two ways: possessive repeats. Runs of
+    one-byte heads lead into each longer one, and the usual ones stand first: alternatives are tried in order.
+    """
+    one_byte = rb"[\x00-\x17\x20-\x37\x40\x60\x80-\x97\xa0-\xb7\xc0-\xd7\xe0-\xf6]*+"
+    longer = [
+        *(_literal(0x58, 32) + b".{32}+", _literal(0x50) + b".{16}+"),  # digests, salts
+        *(_literal(0x60 | length) + b".{%d}+" % length for length in range(1, 24)),
+        rb"[\x18\x38\x98\xb8\xd8][\x18-\xff]",
+        rb"[\x19\x39\x99\xb9\xd9][\x01-\xff].",
+        rb"[\x1a\x3a\x9a\xba\xda](?!\x00\x00).{4}+",
+        rb"[\x1b\x3b\x9b\xbb\xdb](?!\x00{4}).{8}+",
+        *(rb"\xf8[\x20-\xff]", rb"\xf9.{2}+", rb"\xfa.{4}+", rb"\xfb.{8}+"),
+        *(_literal(0x40 | length) + b".{%d}+" % length for length in range(1, 24)),
+        b"[\\x58\\x78](?:%b)" % b"|".join(_literal(length) + b".{%d}+" % length for length in range(24, 65)),
+    ]
+    return re.compile(b"(?s)(?:%b(?:%b))*+%b" % (one_byte, b"|".join(longer), one_byte))
+
+
+_LONG_STRINGS = {0x58: (1, 24), 0x78: (1, 24), 0x59: (2, 256), 0x79: (2, 256)}
+_END = b"\xf7"  # undefined: cbor2 gives the one object `undefined` for it, and nothing else gives that
+_HEADS = _scanner()
 
 
 def _head(major: int, argument: int) -> bytes:
@@ -293,7 +359,8 @@ def _opaque(number: int) -> Any:
     return keep
 
 
-# The tags that cbor2 would turn into dates, big numbers, shared references and the like.
+# The tags that cbor2 would turn into dates, big numbers, shared references and the like; and COSE_Sign1 and
+# the redacted element, as cbor2 freezes the content of other tags, and thawing it takes time.
 _INTERPRETED = (
     0,
     1,
@@ -301,6 +368,7 @@ _INTERPRETED = (
     3,
     4,
     5,
+    18,
     25,
     28,
     29,
@@ -310,6 +378,7 @@ _INTERPRETED = (
     37,
     52,
     54,
+    60,
     100,
     256,
     258,
