@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from safeconduct.services.wallet_server import store
@@ -97,6 +98,28 @@ def test_a_session_s_room_is_the_same_for_all_hands(url: str) -> None:
             )
             assert [claim for claim in claims if claim is None] == [None] * 3
             assert all(isinstance(claim, store.SessionFull) for claim in claims if claim is not None)
+
+    asyncio.run(main())
+
+
+@pytest.mark.postgres
+def test_sessions_do_not_get_into_each_others_way(postgres_url: str) -> None:
+    async def main() -> None:
+        async with (
+            await Database.open(postgres_url, branch=WALLET_SERVER) as first,
+            await Database.open(postgres_url, branch=WALLET_SERVER) as second,
+        ):
+            for database in (first, second):  # so that a lost race is an error at once
+                database._backend = msgspec.structs.replace(database._backend, attempts=1)
+
+            async def wallet(number: int) -> None:
+                database, owner, name = (first, second)[number % 2], b"%32d" % number, f"d{number}"
+                await database.run(store.claim_delivery, _new(name, owner), room=ROOM, now=NOW)
+                await database.run(store.finish_delivery, name, ANSWER, now=NOW, lifetime=60, handed_out=True)
+                await database.run(store.read_delivery, name, owner, now=NOW, grace=5)
+                await database.run(store.end_session, owner, expires_at=NOW + 90, remember=True)
+
+            await asyncio.gather(*[wallet(number) for number in range(60)])
 
     asyncio.run(main())
 

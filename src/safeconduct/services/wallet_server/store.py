@@ -20,6 +20,7 @@ from safeconduct.services.wallet_server.tables import (
     sessions,
     wakeups,
 )
+from safeconduct.storage.turns import by_turns
 from safeconduct.storage.upsert import add_counts, insert_once, insert_or_replace
 
 State = Literal["pending", "ready", "failed", "gone"]
@@ -121,6 +122,7 @@ def refresh_keys(
 
     make: gives the secret and the end of life for an epoch.
     """
+    by_turns(connection, b"wallet server keys")
     connection.execute(delete(keys).where(keys.c.expires_at <= now))
     known = set(connection.execute(select(keys.c.epoch)).scalars())
     for epoch in epochs:
@@ -132,12 +134,13 @@ def refresh_keys(
 
 def check_session(connection: Connection, owner: bytes) -> None:
     """Raises SessionUnknown "session_unknown" if the session was ended."""
-    if connection.execute(select(ended.c.owner).where(ended.c.owner == owner)).first() is not None:
-        raise SessionUnknown("session_unknown", "There is no such session; begin one.")
+    by_turns(connection)
+    _check_session(connection, owner)
 
 
 def end_session(connection: Connection, owner: bytes, *, expires_at: int, remember: bool) -> None:
     """Deletes all that is kept for a session; with `remember` its tokens are good no more."""
+    by_turns(connection, owner)
     connection.execute(delete(deliveries).where(deliveries.c.owner == owner))
     connection.execute(delete(wakeups).where(wakeups.c.owner == owner))
     if remember:
@@ -150,7 +153,8 @@ def claim_delivery(connection: Connection, new: NewDelivery, *, room: Room, now:
     Atomic: of any number of equal requests, one gets None and forwards. Raises SessionUnknown, DeliveryGone
     "delivery_gone", IdempotencyKeyReused "idempotency_key_reused", SessionFull "session_full".
     """
-    check_session(connection, new.owner)
+    by_turns(connection, new.owner)
+    _check_session(connection, new.owner)
     found = connection.execute(
         select(deliveries).where(deliveries.c.id == new.id, deliveries.c.expires_at > now)
     ).first()
@@ -174,6 +178,7 @@ def claim_delivery(connection: Connection, new: NewDelivery, *, room: Room, now:
 
 def release_claim(connection: Connection, id_: str) -> None:
     """Deletes a pending delivery for which nothing was begun."""
+    by_turns(connection)
     connection.execute(delete(deliveries).where(deliveries.c.id == id_, deliveries.c.state == "pending"))
 
 
@@ -185,6 +190,7 @@ def finish_delivery(
     lifetime: seconds that an answer stays; its key is remembered for as long again. handed_out: whether the
     wallet has had the answer already, in the exchange in which it asked.
     """
+    by_turns(connection)
     if isinstance(outcome, Answer):
         values: dict[str, Any] = {
             "state": TRANSITIONS["pending", "answered"],
@@ -214,7 +220,8 @@ def read_delivery(connection: Connection, id_: str, owner: bytes, *, now: int, g
 
     Raises SessionUnknown, DeliveryUnknown "delivery_unknown".
     """
-    check_session(connection, owner)
+    by_turns(connection, owner)
+    _check_session(connection, owner)
     mine = (deliveries.c.id == id_) & (deliveries.c.owner == owner)
     found = connection.execute(select(deliveries).where(mine, deliveries.c.answer_until > now)).first()
     if found is None or found.state == "gone":
@@ -229,7 +236,8 @@ def read_delivery(connection: Connection, id_: str, owner: bytes, *, now: int, g
 
 def drop_delivery(connection: Connection, id_: str, owner: bytes) -> None:
     """Wipes what a delivery of the session holds or will hold, if there is one. Raises SessionUnknown."""
-    check_session(connection, owner)
+    by_turns(connection, owner)
+    _check_session(connection, owner)
     _wipe(connection, (deliveries.c.id == id_) & (deliveries.c.owner == owner))
 
 
@@ -243,7 +251,8 @@ def put_wakeup(
     handle: str,
 ) -> None:
     """Keeps one wake-up for session and issuer. Raises SessionUnknown, SessionFull "session_full"."""
-    check_session(connection, owner)
+    by_turns(connection, owner)
+    _check_session(connection, owner)
     others = select(func.count()).where(wakeups.c.owner == owner, wakeups.c.issuer != issuer)
     if connection.execute(others).scalar_one() >= limits.WAKEUPS:
         raise SessionFull("session_full", "The session has as many wake-ups as it may have.")
@@ -254,7 +263,8 @@ def put_wakeup(
 
 def take_wakeups(connection: Connection, owner: bytes, *, now: int) -> tuple[list[str], int | None]:
     """Hands out, once, the issuers that are due; and when the next one is. Raises SessionUnknown."""
-    check_session(connection, owner)
+    by_turns(connection, owner)
+    _check_session(connection, owner)
     rows = connection.execute(
         select(wakeups.c.issuer, wakeups.c.due_at).where(wakeups.c.owner == owner).order_by(wakeups.c.due_at)
     ).all()
@@ -266,7 +276,8 @@ def take_wakeups(connection: Connection, owner: bytes, *, now: int) -> tuple[lis
 
 def drop_wakeups(connection: Connection, owner: bytes) -> None:
     """Forgets all wake-ups of the session. Raises SessionUnknown."""
-    check_session(connection, owner)
+    by_turns(connection, owner)
+    _check_session(connection, owner)
     connection.execute(delete(wakeups).where(wakeups.c.owner == owner))
 
 
@@ -275,6 +286,7 @@ def take_pushes(connection: Connection, *, now: int, again_after: Sequence[int],
 
     again_after: seconds until the second, third, … try; after the last one the handle is forgotten.
     """
+    by_turns(connection, b"wallet server pushes")
     query = select(wakeups).where(wakeups.c.push_at <= now).order_by(wakeups.c.push_at).limit(most)
     rows = connection.execute(query).all()
     for row in rows:
@@ -287,12 +299,14 @@ def take_pushes(connection: Connection, *, now: int, again_after: Sequence[int],
 
 def forget_handle(connection: Connection, push: Push) -> None:
     """Forgets a handle that the gateway has been told."""
+    by_turns(connection)
     same = _is(push.owner, push.issuer) & (wakeups.c.handle == push.handle)
     connection.execute(update(wakeups).where(same).values(handle="", push_at=None))
 
 
 def add_outcomes(connection: Connection, counts: Mapping[tuple[str, int, str, str], int]) -> None:
     """Adds counts by issuer, hour, measure and value."""
+    by_turns(connection)
     names = ("issuer", "hour", "measure", "value")
     rows = [{**dict(zip(names, key, strict=True)), "count": n} for key, n in sorted(counts.items())]
     add_counts(connection, outcomes, rows)
@@ -300,6 +314,7 @@ def add_outcomes(connection: Connection, counts: Mapping[tuple[str, int, str, st
 
 def sum_outcomes(connection: Connection, *, since: int, before: int) -> list[tuple[str, str, str, int]]:
     """Returns issuer, measure, value and count, over the hours from `since` to `before`."""
+    by_turns(connection)
     query = (
         select(outcomes.c.issuer, outcomes.c.measure, outcomes.c.value, func.sum(outcomes.c.count))
         .where(outcomes.c.hour >= since, outcomes.c.hour < before)
@@ -315,6 +330,7 @@ def sweep(connection: Connection, *, now: int, stale_before: int, outcomes_since
     stale_before: pending deliveries made before were lost with their process; whether they were sent is not
     known. keep: seconds that these stay for their wallets.
     """
+    by_turns(connection, b"wallet server sweep")
     lost = (deliveries.c.state == "pending") & (deliveries.c.created_at < stale_before)
     given_up = {"state": TRANSITIONS["pending", "gave_up"], "code": "outcome_unknown"}
     until = {"answer_until": now + keep, "expires_at": now + 2 * keep}
@@ -337,6 +353,11 @@ def sweep(connection: Connection, *, now: int, stale_before: int, outcomes_since
         int(connection.execute(select(func.coalesce(func.sum(deliveries.c.size), 0))).scalar_one()),
         connection.execute(select(func.count()).select_from(ended)).scalar_one(),
     )
+
+
+def _check_session(connection: Connection, owner: bytes) -> None:
+    if connection.execute(select(ended.c.owner).where(ended.c.owner == owner)).first() is not None:
+        raise SessionUnknown("session_unknown", "There is no such session; begin one.")
 
 
 def _drop_oldest_errors(connection: Connection) -> None:
