@@ -32,7 +32,7 @@ def steps() -> dict[str, Callable[[], Any]]:
         "open the key binding token: decode and scan its two levels": lambda: cose.parse(shown),
         "open the SD-CWT in it": lambda: cose.from_item(binding.protected[cose.KCWT]),
         "  its payload: decode": lambda: cbor._decode(message.payload, 24),
-        "  its payload: scan for preferred heads": lambda: cbor.item_end(message.payload),
+        "  its payload: scan for preferred heads": lambda: cbor._surely_preferred(message.payload),
         "  ten disclosures: decode, scan, type": lambda: sd_cwt_token.codec.decode(message.unprotected[17]),
         "  all of its structure (with the three above)": lambda: token.open_token(message, IETF_08, ()),
         "load the holder's key from cnf": lambda: confirmed_key(clear[CNF], ()),
