@@ -1,6 +1,7 @@
 """What operators may see: logs made of allowed fields only, and metrics by route template."""
 
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import msgspec
@@ -19,9 +20,19 @@ class Telemetry(msgspec.Struct, frozen=True):
     metrics: Metrics
 
     @classmethod
-    def open(cls, service: str, *, level: Level = "info", stream: TextIO | None = None) -> "Telemetry":
-        """Telemetry that logs to a stream (stderr unless given) from a level upwards."""
-        metrics = Metrics()
+    def open(
+        cls,
+        service: str,
+        *,
+        level: Level = "info",
+        stream: TextIO | None = None,
+        shared: Path | None = None,
+    ) -> "Telemetry":
+        """Telemetry that logs to a stream (stderr unless given) from a level upwards.
+
+        shared: the folder where the processes of the service count together, see `Metrics`.
+        """
+        metrics = Metrics(shared=shared)
         log = Log(service, level=level, stream=stream or sys.stderr, on_drop=metrics.fields_dropped)
         return cls(service, log, metrics)
 

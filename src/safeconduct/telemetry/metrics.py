@@ -1,7 +1,10 @@
 """Counts and durations for Prometheus, by route template: labels never hold a peer's text."""
 
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
+from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_1_0_0
 
@@ -11,7 +14,12 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Metrics:
     """The metrics of one service, in a registry of its own (`registry`); services add theirs to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: Path | None = None) -> None:
+        """shared: the folder where the processes of the service count together.
+
+        It is for a process in which PROMETHEUS_MULTIPROC_DIR named it before this was imported.
+        """
+        self._shared = shared
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "safeconduct_http_requests_total",
@@ -43,4 +51,8 @@ class Metrics:
 
     def render(self) -> bytes:
         """All metrics in Prometheus's text format (CONTENT_TYPE)."""
-        return generate_latest(self.registry)
+        if self._shared is None:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together, str(self._shared))  # type: ignore[no-untyped-call]
+        return generate_latest(together)

@@ -61,15 +61,20 @@ async def running(
 
 
 async def until_signalled(
-    listeners: Sequence[Listener], *, announce: Callable[[str], None], grace: float = GRACE_SECONDS
+    listeners: Sequence[Listener],
+    *,
+    announce: Callable[[str], None],
+    grace: float = GRACE_SECONDS,
+    lifeline: int | None = None,
 ) -> None:
     """Run listeners until SIGINT or SIGTERM; for the main thread of a process.
 
-    announce: told a line "name: URL" for each listener once all are ready. Raises as `running`, and
-    RuntimeError if a listener stops by itself.
+    announce: told a line "name: URL" for each listener once all are ready. lifeline: of a worker, which
+    shares its ports with others: what becomes readable when its parent is gone, and ends it as a signal does.
+    Raises as `running`, and RuntimeError if a listener stops by itself.
     """
-    async with AsyncExitStack() as stack, _signals() as signalled:
-        servers = await _start_all(listeners, stack, grace)
+    async with AsyncExitStack() as stack, _signals(lifeline) as signalled:
+        servers = await _start_all(listeners, stack, grace, shared=lifeline is not None)
         for server in servers:
             announce(f"{server.name}: {server.url}")
         waiting = asyncio.create_task(signalled.wait())
@@ -93,11 +98,21 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(found.getsockname()[1])
 
 
-async def _start_all(listeners: Sequence[Listener], stack: AsyncExitStack, grace: float) -> list["_Running"]:
+def reserve(host: str, port: int) -> socket.socket:
+    """Takes an address for processes that share it, until the socket is closed. port: 0 takes any free one.
+
+    Raises CannotListen if somebody listens there.
+    """
+    return _reserved(host, port)
+
+
+async def _start_all(
+    listeners: Sequence[Listener], stack: AsyncExitStack, grace: float, *, shared: bool = False
+) -> list["_Running"]:
     check_tls(listeners)
     servers = []
     for listener in listeners:
-        server = _Running(listener)
+        server = _Running(listener, shared=shared)
         stack.push_async_callback(server.stop, grace)
         await server.start()
         servers.append(server)
@@ -109,8 +124,9 @@ class _Running:
 
     task: asyncio.Task[None]
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, *, shared: bool) -> None:
         self.name = listener.name
+        self._shared = shared
         self._listener = listener
         self._requests = _Requests(listener.app)
         self._server: Server | None = None
@@ -123,7 +139,8 @@ class _Running:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def start(self) -> None:
-        with _reserved(self._listener.host, self._listener.port) as reservation:
+        reserved = _bound_shared if self._shared else _reserved
+        with reserved(self._listener.host, self._listener.port) as reservation:
             self._address = reservation.getsockname()[:2]
             self._server = _server(self._requests, self._address, self._listener.tls)
             self.task = asyncio.create_task(self._server.serve())
@@ -208,6 +225,10 @@ def _reserved(host: str, port: int) -> socket.socket:
             raise CannotListen(
                 error.errno, f"{host}:{port} cannot be listened on: {error.strerror}"
             ) from None
+    return _bound_shared(host, port)
+
+
+def _bound_shared(host: str, port: int) -> socket.socket:
     return _bound(host, port, shared=True)
 
 
@@ -226,13 +247,17 @@ def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 @asynccontextmanager
-async def _signals() -> AsyncIterator[asyncio.Event]:
+async def _signals(lifeline: int | None) -> AsyncIterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     signalled = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, signalled.set)
+    if lifeline is not None:
+        loop.add_reader(lifeline, signalled.set)
     try:
         yield signalled
     finally:
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 description of the issuer's management API, as data."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from safeconduct import limits
@@ -236,7 +237,7 @@ _IDEMPOTENCY_KEY: Schema = {
 }
 
 
-def _object(members: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
+def _object(members: Mapping[str, Any], *, optional: tuple[str, ...] = ()) -> Schema:
     return {
         "type": "object",
         "properties": members,
