@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safeconduct.crypto.keys import Key
+from safeconduct.crypto.keys import Key, PublicKey
 from safeconduct.encoding import json
 from safeconduct.net.fetch import Fetcher, HttpFetcher, Response
 from safeconduct.net.in_process import InProcess
 from safeconduct.protocols.oauth import dpop, form, token
 from safeconduct.protocols.oauth.authorization_details import CredentialDetail
 from safeconduct.protocols.openid4vci import encryption
+from safeconduct.protocols.openid4vci.deferred import DeferredRequest, encode_deferred_request
 from safeconduct.protocols.openid4vci.metadata import (
     IssuerMetadata,
     issuer_metadata_url,
     parse_issuer_metadata,
 )
+from safeconduct.protocols.openid4vci.notification import Notification, encode_notification
 from safeconduct.protocols.openid4vci.offer import (
     CredentialOffer,
     OfferReference,
@@ -27,10 +29,16 @@ from safeconduct.protocols.openid4vci.offer import (
 )
 from safeconduct.protocols.openid4vci.proof import create_proof
 from safeconduct.protocols.openid4vci.request import CredentialRequest, Proofs, encode_credential_request
-from safeconduct.protocols.openid4vci.response import parse_credential_response, sd_cwt_bytes
+from safeconduct.protocols.openid4vci.response import (
+    CredentialResponse,
+    DeferredResponse,
+    parse_credential_response,
+    sd_cwt_bytes,
+)
 from safeconduct.services.issuer import open_issuer
 from safeconduct.settings import IssuerSettings, KeyPlace, Secret
 from safeconduct.telemetry import Telemetry
+from safeconduct.trust import Trust
 
 ISSUER = "https://issuer.example"
 ADMIN = "https://admin.example"
@@ -80,6 +88,18 @@ class House:
 
     def wallet(self) -> "SmallWallet":
         return SmallWallet(self.fetcher, self.clock)
+
+    async def holder(self, offer: Mapping[str, Any]) -> "SmallWallet":
+        """A wallet with a token for the offer."""
+        wallet = self.wallet()
+        await wallet.take_token(offer["offer_uri"], tx_code=offer.get("tx_code"))
+        return wallet
+
+    async def trust(self) -> Trust:
+        """The keys that the issuer publishes."""
+        answer = await self.fetcher.request("GET", f"{ISSUER}/.well-known/jwt-vc-issuer")
+        keys = [PublicKey.from_jwk(jwk) for jwk in answer.json()["jwks"]["keys"]]
+        return Trust.of({ISSUER: keys})
 
 
 @contextlib.asynccontextmanager
@@ -206,39 +226,71 @@ class SmallWallet:
         return await self.seal(encode_credential_request(await self.request(**bent)), signed=signed)
 
     async def send(
-        self, body: bytes, *, content_type: str = encryption.ENCRYPTED, **headers: str | None
+        self,
+        body: bytes,
+        *,
+        content_type: str = encryption.ENCRYPTED,
+        path: str = "/credential",
+        **headers: str | None,
     ) -> Response:
-        """Sends a body to the credential endpoint; a header given as None is left out."""
+        """Sends a body to the credential or another endpoint; a header given as None is left out."""
         if self.dpop_nonce is None:
             await self.nonces()
-        fields = {"Content-Type": content_type, **self.credential_headers(), **headers}
+        fields = {"Content-Type": content_type, **self.credential_headers(path), **headers}
         answer = await self.fetcher.request(
             "POST",
-            f"{self.issuer}/credential",
+            f"{self.issuer}{path}",
             headers={name: value for name, value in fields.items() if value is not None},
             content=body,
         )
         self.dpop_nonce = answer.headers.get("dpop-nonce", self.dpop_nonce)
         return answer
 
-    def credential_headers(self) -> dict[str, str | None]:
+    def credential_headers(self, path: str = "/credential") -> dict[str, str | None]:
         return {
             "authorization": f"DPoP {self.access_token}",
-            "dpop": self.proof_of_possession("/credential", access_token=self.access_token),
+            "dpop": self.proof_of_possession(path, access_token=self.access_token),
         }
 
     async def ask(self, **bent: Any) -> Response:
         """Makes a good request (or a bent one), seals and sends it."""
         return await self.send(await self.sealed(**bent))
 
-    def open(self, answer: Response, *, keys: int = 1) -> tuple[bytes, ...]:
-        assert answer.status == 200, answer.body
+    async def poll(self, transaction_id: str, **bent: Any) -> Response:
+        """Asks for a deferred credential, with a response key of its own."""
+        metadata = await self.metadata()
+        assert metadata.response_encryption is not None
+        self.response_key = encryption.new_response_key(metadata.response_encryption)
+        members = {"transaction_id": transaction_id, "response": self.response_key.parameters, **bent}
+        signed = members.pop("signed", False)
+        body = await self.seal(encode_deferred_request(DeferredRequest(**members)), signed=signed)
+        return await self.send(body, path="/deferred_credential")
+
+    async def notify(self, notification_id: str, event: Any, **headers: str | None) -> Response:
+        body = encode_notification(Notification(notification_id=notification_id, event=event))
+        return await self.send(body, content_type="application/json", path="/notification", **headers)
+
+    def unseal(self, answer: Response, *, keys: int = 1) -> CredentialResponse | DeferredResponse:
         assert self.response_key is not None
         payload = encryption.open_response(
             answer.body, content_type=answer.headers["content-type"], key=self.response_key
         )
-        response = parse_credential_response(payload, keys=keys)
-        return tuple(map(sd_cwt_bytes, response.credentials))  # type: ignore[union-attr]
+        return parse_credential_response(payload, keys=keys)
+
+    def given(self, answer: Response, *, keys: int = 1) -> CredentialResponse:
+        assert answer.status == 200, answer.body
+        response = self.unseal(answer, keys=keys)
+        assert isinstance(response, CredentialResponse)
+        return response
+
+    def promised(self, answer: Response) -> DeferredResponse:
+        assert answer.status == 202, answer.body
+        response = self.unseal(answer)
+        assert isinstance(response, DeferredResponse)
+        return response
+
+    def open(self, answer: Response, *, keys: int = 1) -> tuple[bytes, ...]:
+        return tuple(map(sd_cwt_bytes, self.given(answer, keys=keys).credentials))
 
 
 def garbage(size: int) -> bytes:
