@@ -108,7 +108,13 @@ CODE_CHARS = 512
 """Longest pre-authorized code, transaction code, client id or credential identifier."""
 
 STATE_CHARS = 2048
-"""Longest `state` of an authorization request, which is kept and echoed; conformance tests send a kilobyte."""
+"""Longest `state` of an authorization request, which is kept and echoed; conformance tests send a kB."""
+
+LOGIN_CHARS = 1024
+"""Longest account name, password or login link that a person enters."""
+
+LOGIN_ROWS = 65_536
+"""Rows by which failed logins are counted, for all accounts together, also those that do not exist."""
 
 TOKEN_CHARS = 8 * 1024
 """Longest access token; some servers issue JWTs. HTTP servers stop near 8 kB for a header."""

@@ -316,7 +316,7 @@ def test_with_identifiers_that_can_be_guessed_the_body_swap_would_succeed(
 
     class Guessable(opening.AuthorizationServer):
         def __init__(self, tenant: opening.Tenant) -> None:
-            super().__init__(tenant, new_identifier=lambda: "identity")
+            super().__init__(tenant, new_identifier=lambda *_: "identity")
 
     monkeypatch.setattr(opening, "AuthorizationServer", Guessable)
 

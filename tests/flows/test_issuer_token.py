@@ -42,7 +42,12 @@ async def _code(wallet: SmallWallet, uri: str) -> str:
     [
         (b"", "invalid_request"),
         (b"grant_type=", "invalid_request"),
-        (b"grant_type=authorization_code&code=x", "unsupported_grant_type"),
+        (b"grant_type=password&username=a&password=b", "unsupported_grant_type"),
+        (b"grant_type=authorization_code&code=x", "invalid_client"),
+        (b"grant_type=authorization_code&client_id=w&code=x", "invalid_client"),
+        (b"grant_type=refresh_token&refresh_token=x", "invalid_grant"),
+        (f"grant_type={PRE_AUTHORIZED}&pre-authorized_code=a&scope=%22".encode(), "invalid_scope"),
+        (f"grant_type={PRE_AUTHORIZED}&pre-authorized_code=a&client_id=%00".encode(), "invalid_request"),
         (f"grant_type={PRE_AUTHORIZED}".encode(), "invalid_request"),
         (f"grant_type={PRE_AUTHORIZED}&pre-authorized_code=unknown".encode(), "invalid_grant"),
         (
@@ -60,7 +65,8 @@ def test_a_bad_form_is_named_by_its_error(tmp_path: Path, form: bytes, error: st
     async def main() -> None:
         async with issuer_house(tmp_path) as house:
             wallet = await _ready(house)
-            _refused(await wallet.redeem_form(form), error)
+            status = 401 if error == "invalid_client" else 400
+            _refused(await wallet.redeem_form(form), error, status=status)
 
     asyncio.run(main())
 
@@ -199,6 +205,65 @@ def test_a_code_is_good_once_and_its_second_use_revokes_the_token(tmp_path: Path
     asyncio.run(main())
 
 
+def test_once_a_credential_is_delivered_a_second_use_stops_nobody(tmp_path: Path) -> None:
+    """Whoever has seen an offer can present its code; a theft would be over, so none must suffer."""
+
+    async def main() -> None:
+        async with issuer_house(tmp_path, credentials_per_identifier=2, batch_size=1) as house:
+            offer = await house.offer()
+            wallet = house.wallet()
+            await wallet.take_token(offer["offer_uri"])
+            assert (await wallet.ask()).status == 200
+            thief = await _ready(house)
+            _refused(await thief.redeem(offer["offer_uri"]), "invalid_grant")
+            _refused(await wallet.redeem(offer["offer_uri"]), "invalid_grant")
+            assert await house.state(offer) == "issued"
+            wallet.holder = Key.generate("ES256")
+            assert (await wallet.ask()).status == 200
+
+    asyncio.run(main())
+
+
+def test_a_wallet_whose_answer_was_lost_asks_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with issuer_house(tmp_path, retry_window=60) as house:
+            offer = await house.offer(tx_code=True)
+            wallet = house.wallet()
+            await wallet.take_token(offer["offer_uri"], tx_code=offer["tx_code"])
+            first, first_identifiers = wallet.access_token, wallet.identifiers
+            house.clock.now += 60
+            await wallet.take_token(offer["offer_uri"], tx_code=offer["tx_code"])
+            assert await house.state(offer) == "redeemed"
+            assert wallet.access_token != first
+            assert not set(first_identifiers) & set(wallet.identifiers)
+
+            second, wallet.access_token = wallet.access_token, first
+            answer = await wallet.ask()
+            assert (answer.status, answer.json()["error"]) == (401, "invalid_token")
+            wallet.access_token = second
+            assert (await wallet.ask()).status == 200
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("why", ["too late", "another key", "no transaction code", "switched off"])
+def test_nobody_else_can_ask_again_and_not_for_long(tmp_path: Path, why: str) -> None:
+    async def main() -> None:
+        window = 0 if why == "switched off" else 60
+        async with issuer_house(tmp_path, retry_window=window) as house:
+            offer = await house.offer(tx_code=True)
+            wallet = house.wallet()
+            await wallet.take_token(offer["offer_uri"], tx_code=offer["tx_code"])
+            house.clock.now += 61 if why == "too late" else 1
+            if why == "another key":
+                wallet.dpop_key = Key.generate("ES256")
+            tx_code = None if why == "no transaction code" else offer["tx_code"]
+            _refused(await wallet.redeem(offer["offer_uri"], tx_code=tx_code), "invalid_grant")
+            assert await house.state(offer) == ("redeemed" if why == "no transaction code" else "locked")
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("guess", [None, "wrong!"])
 def test_a_second_use_without_the_transaction_code_revokes_nothing(tmp_path: Path, guess: str | None) -> None:
     async def main() -> None:
@@ -294,15 +359,13 @@ def test_details_must_be_among_what_is_offered(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_the_response_has_identifiers_even_if_no_details_were_asked_for(tmp_path: Path) -> None:
+def test_a_request_with_details_gets_identifiers_that_nobody_can_guess(tmp_path: Path) -> None:
     async def main() -> None:
         async with issuer_house(tmp_path) as house:
             wallet = await _ready(house)
             seen = set()
             for _ in range(3):
-                code = await _code(wallet, (await house.offer())["offer_uri"])
-                form = token.token_request_form(token.TokenRequest(pre_authorized_code=code))
-                answer = await wallet.redeem_form(form)
+                answer = await wallet.redeem((await house.offer())["offer_uri"])
                 members = answer.json()
                 (detail,) = members["authorization_details"]
                 seen.add(detail["credential_identifiers"][0])
@@ -310,9 +373,27 @@ def test_the_response_has_identifiers_even_if_no_details_were_asked_for(tmp_path
                 assert detail["credential_configuration_id"] == "identity"
                 assert members["token_type"] == "DPoP"
                 assert members["expires_in"] <= 300
+                assert "refresh_token" not in members  # unless the settings say so
                 assert answer.headers["cache-control"] == "no-store"
             assert len(seen) == 3
             assert all(len(identifier) >= 22 for identifier in seen)  # 128 bits in base64url
+
+    asyncio.run(main())
+
+
+def test_a_request_without_details_gets_none(tmp_path: Path) -> None:
+    """OpenID4VCI 1.0 §6.2: with identifiers in the answer, a wallet that knows none could not go on."""
+
+    async def main() -> None:
+        async with issuer_house(tmp_path) as house:
+            wallet = await _ready(house)
+            code = await _code(wallet, (await house.offer())["offer_uri"])
+            form = token.token_request_form(token.TokenRequest(pre_authorized_code=code))
+            assert (await wallet.redeem_form(form)).json().keys() == {
+                "access_token",
+                "token_type",
+                "expires_in",
+            }
 
     asyncio.run(main())
 

@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from safeconduct.demo import hostile
 from safeconduct.demo.attacks import GUESS, PLANS, Fight, Plan, fight
 from safeconduct.demo.parties import Parties
 from safeconduct.demo.story import CLAIMS
+from safeconduct.encoding import b64, json
 from safeconduct.net.fetch import Fetcher, Response
-from safeconduct.services.issuer import grant_store
-from safeconduct.services.issuer import service as issuer_service
+from safeconduct.protocols.openid4vci import proof
+from safeconduct.services.issuer import delivery_store
 from safeconduct.services.issuer.authorization_server import AuthorizationServer
-from safeconduct.wallet import accept, answers, forwarding, requests
+from safeconduct.services.issuer.service import Issuer
+from safeconduct.wallet import answers, obtain, requests
 
 BY_NAME = {plan.name: plan for plan in PLANS}
 
@@ -32,9 +33,10 @@ def attack(stage: Any, name: str, **arguments: Any) -> Fight:
     [
         ("body swap", ("forwarding_failed",), ("identifier_unknown", "dpop_replayed"), True),
         ("swapped issuer key", ("forwarding_failed",), ("identifier_unknown",), True),
-        ("swapped response key", ("jwe_rejected", "credential_withheld"), ("identifier_used_up",), False),
+        ("swapped response key", ("jwe_rejected",), (), True),
         ("faked nonce challenge", ("challenge_not_believed",), ("identifier_unknown", "dpop_replayed"), True),
         ("replayed request", (), ("dpop_replayed",), True),
+        ("withheld answer", ("forwarding_failed",), ("dpop_replayed",), True),
     ],
 )
 def test_it_obtains_no_credential_and_is_noticed(
@@ -73,7 +75,7 @@ def guessable(monkeypatch: Any) -> None:
     """Credential identifiers that anybody can guess."""
     defaults = AuthorizationServer.__init__.__kwdefaults__
     assert defaults is not None
-    monkeypatch.setitem(defaults, "new_identifier", lambda: GUESS)
+    monkeypatch.setitem(defaults, "new_identifier", lambda *_: GUESS)
 
 
 @pytest.mark.usefixtures("guessable")
@@ -87,13 +89,7 @@ def test_with_guessable_identifiers_it_obtains_the_credential(stage: Any, name: 
 
 @pytest.mark.usefixtures("guessable")
 def test_without_identifiers_it_obtains_the_credential(stage: Any, monkeypatch: Any) -> None:
-    digest = issuer_service._identifier_digest
-    named = msgspec.structs.replace
-    monkeypatch.setattr(
-        issuer_service,
-        "_identifier_digest",
-        lambda request: digest(named(request, credential_identifier=request.credential_identifier or GUESS)),
-    )
+    monkeypatch.setattr(Issuer, "_dataset", lambda _self, access, _request: access.datasets[0])
     fought = stage.play(
         lambda parties: fight(parties, NAMING_THE_CONFIGURATION, stage.directory / "wallet", claims=CLAIMS)
     )
@@ -101,23 +97,31 @@ def test_without_identifiers_it_obtains_the_credential(stage: Any, monkeypatch: 
     assert not fought.attempt.held
 
 
-async def _believing(context: Any, line: Any, wish: Any, prepared: Any, via: str) -> Any:
+async def _believing(context: Any, errand: Any, session: Any, prepared: Any, *, path: str) -> Any:
     """What the wallet would do if it took nonces from anybody."""
     for _ in range(2):
-        headers = line.credential_headers(wish.grant, content_type=prepared.content_type)
-        response = await forwarding.forward(
-            context, via, issuer=wish.issuer.identifier, headers=headers, body=prepared.body
+        headers = errand.line.headers(
+            errand.pending.access, url=prepared.url, content_type=prepared.content_type
+        )
+        routed = {
+            **headers,
+            "Safeconduct-Session": session.token,
+            "Safeconduct-Issuer": errand.issuer.identifier,
+        }
+        response = await context.fetcher.request(
+            "POST", f"{session.base}/forward/{path}", headers=routed, content=prepared.body
         )
         if not answers.is_challenge(response):
             break
-        line._nonce = response.headers["dpop-nonce"]
-    return requests.read_answer(context, wish, prepared, response)
+        errand.line._nonce = response.headers["dpop-nonce"]
+    answer = requests.open_answer(prepared, response, keys=1)
+    return await obtain._settle(context, errand, answer)
 
 
 def test_if_the_wallet_believed_challenges_it_would_give_a_second_proof_unawares(
     stage: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(accept, "_forwarded", _believing)
+    monkeypatch.setattr(obtain, "_settle_through", _believing)
     fought = attack(stage, "faked nonce challenge")
     assert len({received.dpop for received in fought.spoils.received}) == 2
     assert fought.wallet_codes == ()
@@ -127,7 +131,7 @@ def test_if_the_wallet_believed_challenges_it_would_give_a_second_proof_unawares
 
 @pytest.mark.usefixtures("guessable")
 def test_if_the_wallet_believed_challenges_guessing_would_be_covered_up(stage: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(accept, "_forwarded", _believing)
+    monkeypatch.setattr(obtain, "_settle_through", _believing)
     stage.credentials_per_identifier = 2
     fought = attack(stage, "faked nonce challenge")
     assert fought.attempt.obtained >= 1
@@ -169,19 +173,54 @@ def test_if_metadata_came_from_it_a_swapped_issuer_key_would_succeed(stage: Any)
     assert not fought.attempt.held
 
 
-def test_without_a_memory_of_proofs_a_replay_meets_the_spent_identifier(stage: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(grant_store, "remember_proof", lambda *_, **__: None)
+def forget_proofs(monkeypatch: Any) -> None:
+    monkeypatch.setattr(delivery_store, "remember_proof", lambda *_, **__: None)
+
+
+def test_without_a_memory_of_proofs_a_replay_meets_the_burnt_nonce(stage: Any, monkeypatch: Any) -> None:
+    forget_proofs(monkeypatch)
     fought = attack(stage, "replayed request")
-    assert fought.issuer_codes == ("identifier_used_up",)
+    assert fought.issuer_codes == ("proof_nonce_used",)
     assert fought.attempt.obtained == 0
     assert [answer.status for answer in fought.spoils.answers] == [200, 400]
 
 
-def test_without_either_a_replay_meets_the_burnt_nonce_and_then_is_answered(
+def test_without_either_a_replay_is_answered_for_the_wallet_alone(stage: Any, monkeypatch: Any) -> None:
+    forget_proofs(monkeypatch)
+    monkeypatch.setattr(delivery_store, "_use_nonces", lambda *_: None)
+    fought = attack(stage, "replayed request")
+    assert [answer.status for answer in fought.spoils.answers] == [200, 200]
+    assert fought.attempt.obtained == 0
+
+
+# Answers withheld: the wallet gets its credential for the keys that it asked with, and nobody another.
+
+
+def test_a_withheld_answer_is_given_again_for_the_same_keys(stage: Any) -> None:
+    async def scene(parties: Parties) -> tuple[Fight, set[bytes]]:
+        fought = await fight(parties, BY_NAME["withheld answer"], stage.directory / "wallet", claims=CLAIMS)
+        keys = {signed.key.to_raw() for signed in fought.holder.signed if _is_key_proof(signed.data)}
+        return fought, keys
+
+    fought, keys = stage.play(scene)
+    assert fought.wallet_codes == ("forwarding_failed",)
+    assert fought.attempt.held
+    assert fought.attempt.obtained == 0
+    assert len(keys) == 1
+
+
+def test_an_issuer_that_does_not_answer_twice_leaves_the_credential_withheld(
     stage: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(grant_store, "remember_proof", lambda *_, **__: None)
-    stage.credentials_per_identifier = 2
-    fought = attack(stage, "replayed request")
-    assert fought.issuer_codes == ("proof_nonce_used",)
-    assert fought.attempt.obtained == 0
+    monkeypatch.setattr(delivery_store, "_delivered_before", lambda *_: None)
+    monkeypatch.setattr(delivery_store, "_delivered", lambda *_: {})
+    fought = stage.play(
+        lambda parties: fight(parties, BY_NAME["withheld answer"], stage.directory / "wallet", claims=CLAIMS)
+    )
+    assert fought.wallet_codes == ("forwarding_failed", "credential_withheld")
+    assert not fought.attempt.held
+
+
+def _is_key_proof(data: bytes) -> bool:
+    header = json.loads_object(b64.decode(data.partition(b".")[0]))
+    return header.get("typ") == proof.TYPE

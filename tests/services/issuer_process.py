@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from safeconduct.services.issuer import delivery_store, grant_store, open_issuer
+from safeconduct.services.issuer import delivery_store, open_issuer, redemption_store
 from safeconduct.services.issuer.service import Issuer
 from safeconduct.settings import DatabaseUrl, IssuerSettings, Secret
 from safeconduct.telemetry import Telemetry
@@ -45,7 +45,7 @@ def _die(*_arguments: Any, **_named: Any) -> NoReturn:
 
 
 def _die_while_redeeming() -> None:
-    grant_store._add_token = _die
+    redemption_store._add_token = _die
 
 
 def _die_before_delivery() -> None:

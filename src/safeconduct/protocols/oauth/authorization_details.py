@@ -1,20 +1,16 @@
 """Authorization details of the type `openid_credential` (RFC 9396, OpenID4VCI 1.0 §5.1.1 and §6.2)."""
 
-import secrets
 from typing import Annotated, Any
 
 import msgspec
 
 from safeconduct import limits
-from safeconduct.encoding import b64, json
+from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected
-from safeconduct.ids import Random
 from safeconduct.protocols import wire
 from safeconduct.protocols.oauth.errors import InvalidAuthorizationDetails, reported_as
 
 TYPE = "openid_credential"
-
-_IDENTIFIER_BYTES = 16
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.CODE_CHARS)]
 _Url = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.URL_CHARS)]
@@ -84,14 +80,6 @@ def check_locations(details: tuple[CredentialDetail, ...], *, credential_issuer:
             raise InvalidAuthorizationDetails("location_missing", "The details do not name the issuer.")
         if detail.locations and credential_issuer not in detail.locations:
             raise InvalidAuthorizationDetails("location_foreign", "The details are for another issuer.")
-
-
-def new_identifier(random: Random = secrets.token_bytes) -> str:
-    """Returns a credential identifier of 128 random bits.
-
-    Who sees only the outside of an encrypted request cannot name it, and so cannot use the token.
-    """
-    return b64.encode(random(_IDENTIFIER_BYTES))
 
 
 def _entries(value: Any) -> list[Any]:

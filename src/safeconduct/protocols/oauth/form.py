@@ -39,6 +39,17 @@ def bounded(parameters: Mapping[str, str], name: str, most: int = limits.CODE_CH
     return value
 
 
+def client_id(parameters: Mapping[str, str]) -> str | None:
+    """Returns the parameter `client_id`, None without it.
+
+    Source: RFC 6749 Appendix A.1. Raises InvalidRequest "parameter_too_long", "client_id_malformed".
+    """
+    value = bounded(parameters, "client_id")
+    if value is not None and not (value.isascii() and value.isprintable()):
+        raise InvalidRequest("client_id_malformed", "The client_id is malformed.", rule="RFC 6749 §A.1")
+    return value
+
+
 def encode_form(pairs: Iterable[tuple[str, str]]) -> bytes:
     """Returns a form body with the given parameters in their order."""
     return urlencode(list(pairs)).encode("ascii")

@@ -117,7 +117,7 @@ def parse_token_request(body: bytes) -> AnyTokenRequest:
         raise InvalidRequest("grant_type_missing", "The request names no grant type.", rule="RFC 6749 §4.5")
     details = parameters.get("authorization_details")
     requested = authorization_details.parse_requested(details) if details else ()
-    client_id = form.bounded(parameters, "client_id")
+    client_id = form.client_id(parameters)
     if grant_type == PRE_AUTHORIZED_CODE:
         return TokenRequest(
             pre_authorized_code=_code(parameters, "pre-authorized_code"),

@@ -1,6 +1,7 @@
 """The life of a grant as a table: what an offer is, what happens to it, and what it is then.
 
-pending: offered. redeemed: traded for a token. issued: a credential was delivered, there may be more to have.
+pending: offered. authorized: a user has logged in and consented, and an authorization code is on its way.
+redeemed: traded for a token. issued: a credential was delivered, there may be more to have.
 closed: over after that. expired, cancelled: over before or in spite of it. locked: stopped because of misuse,
 too many wrong transaction codes or a code that came twice.
 """
@@ -10,9 +11,11 @@ from typing import Literal, get_args
 
 from safeconduct.errors import Rejected
 
-State = Literal["pending", "redeemed", "issued", "closed", "expired", "cancelled", "locked"]
+State = Literal["pending", "authorized", "redeemed", "issued", "closed", "expired", "cancelled", "locked"]
 Event = Literal[
+    "authorize",
     "redeem",
+    "retry",
     "wrong_tx_code",
     "last_wrong_tx_code",
     "replay",
@@ -25,11 +28,16 @@ STATES: tuple[State, ...] = get_args(State)
 EVENTS: tuple[Event, ...] = get_args(Event)
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
+    ("pending", "authorize"): "authorized",
     ("pending", "redeem"): "redeemed",
     ("pending", "wrong_tx_code"): "pending",
     ("pending", "last_wrong_tx_code"): "locked",
     ("pending", "cancel"): "cancelled",
     ("pending", "expire"): "expired",
+    ("authorized", "redeem"): "redeemed",
+    ("authorized", "cancel"): "cancelled",
+    ("authorized", "expire"): "expired",
+    ("redeemed", "retry"): "redeemed",
     ("redeemed", "deliver"): "issued",
     ("redeemed", "replay"): "locked",
     ("redeemed", "cancel"): "cancelled",

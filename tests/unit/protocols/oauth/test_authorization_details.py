@@ -104,18 +104,6 @@ def test_other_granted_details_are_refused(value: Any, kind: type[SafeconductErr
     assert caught.value.code == code
 
 
-def test_an_identifier_has_128_random_bits() -> None:
-    sizes: list[int] = []
-
-    def random(size: int) -> bytes:
-        sizes.append(size)
-        return bytes(size)
-
-    assert details.new_identifier(random) == "A" * 22
-    assert sizes == [16]
-    assert details.new_identifier() != details.new_identifier()
-
-
 @given(st.text())
 def test_any_text_is_details_or_a_safeconduct_error(text: str) -> None:
     read_or_refused(lambda: details.parse_requested(text), tuple)
