@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from safeconduct.clock import Clock
-from safeconduct.services.issuer import delivery_store, grant_store
+from safeconduct.services.issuer import delivery_store, grant_store, retention_store
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.settings import SettingsError
 from safeconduct.storage import Database
@@ -11,6 +11,9 @@ from safeconduct.storage.erasure import erase_traces
 
 GRANT_MEMORY = 86400
 """Seconds that an offer's end stays visible to management."""
+
+EVENT_MEMORY = 2 * 86400
+"""Seconds that an event is kept at most; sending it is given up within a day."""
 
 
 class Housekeeping:
@@ -26,6 +29,7 @@ class Housekeeping:
         now = self._clock()
         await self._database.run(grant_store.sweep, now=now, keep_grants_since=now - GRANT_MEMORY)
         await self._database.run(delivery_store.forget, now)
+        await self._database.run(retention_store.purge, now=now, keep_events_since=now - EVENT_MEMORY)
         for tenant in self._tenants:
             await tenant.epochs.renew(now)
             _take_new_signing_key(tenant)
