@@ -64,6 +64,12 @@ class Authority:
         return _signed(name, key, issuer, signer, **changes)
 
 
+def renewed(authority: Authority, *, begin: int, end: int) -> Certificate:
+    """Another certificate of a root, for the same name and key."""
+    name = authority.certificate.subject.removeprefix("CN=")
+    return _signed(name, authority.key, name, authority.key, begin=begin, end=end, **_of_a_ca({}))
+
+
 def pem(*chain: Certificate) -> str:
     """Certificates as PEM text."""
     encoding = serialization.Encoding.PEM

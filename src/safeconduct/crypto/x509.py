@@ -82,7 +82,7 @@ def from_der(der: bytes) -> Certificate:
         return _certificate(der, handle)
     except UnsupportedAlgorithm:
         raise _unsupported("A certificate has a key of a type that is not used here.") from None
-    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except _MISREAD:
         raise _malformed("A certificate is not a DER X.509 certificate.") from None
 
 
@@ -154,7 +154,7 @@ def verify_chain(
         _check_pinned(chain, anchors, accept)
         path = [leaf]
     else:
-        path = _path(_without_anchor(chain, anchors, accept), anchors)
+        path = _path(_without_anchor(chain, anchors, accept), anchors, now)
     for certificate in path:
         _check_time(certificate, now)
         if certificate.opaque:
@@ -165,6 +165,15 @@ def verify_chain(
         _check_authority(certificate, further)
     return leaf
 
+
+# TypeError: a name of a type that its attribute cannot have.
+_MISREAD = (
+    TypeError,
+    ValueError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_BLOCK = re.compile(_PEM_BEGIN + rb"([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
@@ -250,12 +259,13 @@ def _without_anchor(
     return chain
 
 
-def _path(chain: Sequence[Certificate], anchors: Collection[Certificate]) -> list[Certificate]:
+def _path(chain: Sequence[Certificate], anchors: Collection[Certificate], now: int) -> list[Certificate]:
     """Returns the chain with its anchor, every signature and name in it checked."""
     for certificate, issuer in itertools.pairwise(chain):
         if not _is_issued_by(certificate, issuer):
             raise _untrusted()
-    for anchor in anchors:
+    # An anchor that was renewed has the name and key of its successor: one that is in its time goes first.
+    for anchor in sorted(anchors, key=lambda anchor: not anchor.not_before <= now <= anchor.not_after):
         if _is_issued_by(chain[-1], anchor):
             return [*chain, anchor]
     raise _untrusted()

@@ -1,8 +1,8 @@
 """Whose keys a verifier trusts: plain data, gathered before verification; nothing is fetched from here."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -41,6 +41,10 @@ class Trust(msgspec.Struct, frozen=True):
     issuer_unchecked: bool = False
     anchors: Mapping[str, Anchors] = {}
     shared: Anchors | None = None
+
+    def __post_init__(self) -> None:
+        if self.shared is not None and self.shared.names == "any":
+            raise ValueError('names "any" is for the CAs of one issuer: these could speak for everybody')
 
     @classmethod
     def of(cls, issuers: Mapping[str, PublicKey | Iterable[PublicKey]]) -> "Trust":
@@ -125,12 +129,14 @@ def _names(leaf: Certificate, issuer: str) -> bool:
     """Tells whether a subject alternative name is the issuer, or the host of an https issuer."""
     if issuer in leaf.uris:
         return True
-    try:
-        parts = urlsplit(issuer)
-        host = parts.hostname
-    except ValueError:
-        return False
-    return parts.scheme == "https" and host is not None and host in {name.lower() for name in leaf.dns}
+    found = _HTTPS.fullmatch(issuer)
+    return found is not None and found[1].lower() in {name.lower() for name in leaf.dns}
+
+
+# Nothing that URL parsers differ on: no user, no wildcard, no escape in the host.
+_HTTPS = re.compile(
+    r"https://([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(?::[0-9]{1,5})?(?:/[!$%&'()*+,./0-9:;=@A-Z_a-z~-]*)?"
+)
 
 
 def _as_bytes(kid: bytes | str) -> bytes:
