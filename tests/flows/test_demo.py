@@ -48,6 +48,7 @@ def test_json_is_one_document_with_every_finding() -> None:
         "swapped response key",
         "faked nonce challenge",
         "replayed request",
+        "withheld answer",
     }
     assert all(attack["repelled"] for attack in document["attacks"])
     seen = {(row["secret"], row["party"]): row for row in document["sightings"]}

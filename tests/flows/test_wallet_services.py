@@ -56,7 +56,7 @@ def test_a_credential_is_accepted_directly_shown_presented_and_removed(tmp_path:
         assert outcome.accepted
         assert outcome.claims["nationalities"] == ["BE"]
         assert "given_name" not in outcome.claims
-        await wallet.remove(held.id)
+        await wallet.delete(held.id)
         assert await wallet.list() == ()
 
     play(tmp_path, scene)

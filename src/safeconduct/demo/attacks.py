@@ -76,6 +76,7 @@ PLANS = (
         afterwards=True,
     ),
     Plan("replayed request", "the wallet's request a second time", hostile.replay),
+    Plan("withheld answer", "nothing, after the issuer answered", hostile.withhold, afterwards=True),
 )
 
 

@@ -19,7 +19,7 @@ from safeconduct.net.recording import Exchange, RecordingFetcher
 from safeconduct.protocols.oauth.token import PRE_AUTHORIZED_CODE
 from safeconduct.settings import WalletSettings
 from safeconduct.wallet import store
-from safeconduct.wallet.records import Credential, Held
+from safeconduct.wallet.records import Credential, Held, Waiting
 from safeconduct.wallet.safe import FILE, open_safe
 from safeconduct.wallet.wallet import Notice, Wallet, open_wallet
 
@@ -33,7 +33,7 @@ class Holder(msgspec.Struct):
     notices: list[Notice]
     signed: list[Signed]
 
-    async def credential(self, held: Held) -> Credential:
+    async def credential(self, held: Held | Waiting) -> Credential:
         """Take a credential with its key out of the wallet's database."""
         async with open_safe(WalletSettings(store=self.directory)) as safe:
             return await safe.run(store.find_credential, held.id)

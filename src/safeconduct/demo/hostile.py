@@ -214,6 +214,12 @@ async def replay(received: Received, attacker: Attacker) -> Response:
     return response
 
 
+async def withhold(received: Received, attacker: Attacker) -> Response:
+    """Let the issuer answer, and keep the answer back."""
+    attacker.read(await attacker.send(received), None)
+    return _problem(504)
+
+
 async def use_what_is_left(attacker: Attacker, *, guess: str) -> None:
     """After the wallet is done, try each proof that was received, and has not been used, once more."""
     for received in tuple(attacker.spoils.received):

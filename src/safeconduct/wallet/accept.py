@@ -1,20 +1,18 @@
-"""Accepting an offer: from its text to a credential in the store.
+"""From an offer, or a wish of the user's own, to a credential in the store."""
 
-A wallet server may forward the one request that asks for the credential. Its word counts for nothing: an
-answer is taken if it opens with the wallet's key and holds a credential that stands every check. Whatever
-else comes back is reported, and the wallet asks the issuer itself, with everything in the request made anew.
-So the server never sees a second proof, and a request that it kept back is worth nothing: the identifier
-inside it that makes it valid is spent.
-"""
+import msgspec
 
-from safeconduct.errors import Rejected, SafeconductError
-from safeconduct.net.fetch import Response
+from safeconduct.protocols.oauth import metadata as server_metadata
 from safeconduct.protocols.oauth import urls
-from safeconduct.wallet import answers, forwarding, issuers, offers, requests, store
+from safeconduct.protocols.oauth.token import TokenRequest
+from safeconduct.protocols.openid4vci.configuration import CredentialConfiguration
+from safeconduct.protocols.openid4vci.offer import PreAuthorizedGrant
+from safeconduct.wallet import authorize, issuers, later, obtain, offers
 from safeconduct.wallet.context import Context, Notice, Unencrypted
-from safeconduct.wallet.line import IssuerLine
-from safeconduct.wallet.records import Held
-from safeconduct.wallet.requests import Issued, PreparedRequest, Wish
+from safeconduct.wallet.issuers import Issuer
+from safeconduct.wallet.line import Grant, IssuerLine, Strictness
+from safeconduct.wallet.offers import Ask, Invitation
+from safeconduct.wallet.records import Held, Waiting
 
 _BYPASSED = Notice(
     "server_bypassed",
@@ -22,98 +20,143 @@ _BYPASSED = Notice(
 )
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How the user wants a credential.
+
+    via: base URL of the wallet server. unencrypted: whether an issuer without encryption will do.
+    batch: how many instances, each for a key of its own; 0 for as many as the issuer gives at once, and no
+    more than that in any case. wait: seconds to wait for an issuer that takes time. key: URI of a holder key
+    in a token. ask: puts what the wallet is about to do to the user; None if that is agreed.
+    """
+
+    via: str | None = None
+    unencrypted: Unencrypted = "refused"
+    batch: int = 1
+    wait: int = 0
+    key: str | None = None
+    ask: Ask | None = None
+
+
 async def accept(
-    context: Context,
-    offer_uri: str,
-    *,
-    tx_code: str | None,
-    via: str | None,
-    unencrypted: Unencrypted,
-    configuration: str | None,
-) -> Held:
-    """Accept an offer and return what is now held.
+    context: Context, offer_uri: str, terms: Terms, *, tx_code: str | None, configuration: str | None
+) -> Held | Waiting:
+    """Accept an offer and return what is now held, or what the issuer gives later.
 
     1. The offer is read; an address that cannot be a wallet server's is refused before.
     2. The issuer is asked, directly, what it demands and which keys it has.
-    3. The code is traded for a token, directly.
-    4. The credential is requested, through the wallet server `via` if there is one, and checked.
-    5. It is stored with its key.
+    3. The code is traded for a token, or the user logs in for one; directly.
+    4. The credential is requested, through the wallet server if there is one, and checked.
+    5. It is stored with its keys, and the issuer is told.
 
-    tx_code: the transaction code, if the offer asks for one. via: base URL of the wallet server.
+    tx_code: the transaction code, if the offer asks for one.
     configuration: which credential, where the offer holds several.
     Raises SafeconductErrors whose reason says what to do next.
     """
-    if via is not None:
-        urls.check_identifier(
-            via, what="of the wallet server", allow_http_loopback=context.allow_http_loopback
-        )
-    invitation = await offers.read_offer(context, offer_uri, tx_code=tx_code)
-    issuer = await issuers.meet(
-        context,
-        invitation.issuer,
-        server=invitation.grant.authorization_server,
-        unencrypted=unencrypted,
-    )
+    _check_server(context, terms)
+    invitation = await offers.read_offer(context, offer_uri, tx_code=tx_code, ask=terms.ask)
+    hint = invitation.grant.authorization_server
+    issuer = await _meet(context, invitation.issuer, terms, server=hint)
     chosen = issuers.choose_configuration(issuer.metadata, invitation.configurations, configuration)
     line = IssuerLine(context, issuer)
-    grant = await line.obtain_token(invitation, chosen.id)
-    wish = Wish(issuer, chosen, grant, line.dpop_key)
+    grant = await _granted(context, line, issuer, chosen, invitation, terms)
+    return await _obtain(context, line, issuer, chosen, grant, terms, server=hint)
+
+
+async def request(context: Context, identifier: str, terms: Terms, *, configuration: str) -> Held | Waiting:
+    """Ask an issuer for a credential without an offer: the user logs in there. See `accept`."""
+    _check_server(context, terms)
+    urls.check_identifier(identifier, what="of the issuer", allow_http_loopback=context.allow_http_loopback)
+    offers.confirm_login(terms.ask, identifier, configuration)
+    issuer = await _meet(context, identifier, terms, server=None)
+    chosen = issuers.usable_configuration(issuer.metadata, configuration)
+    line = IssuerLine(context, issuer)
+    grant = await authorize.log_in(
+        context, line, issuer, chosen, issuer_state=None, strictness=_strictness(issuer, terms)
+    )
+    return await _obtain(context, line, issuer, chosen, grant, terms, server=None)
+
+
+def _check_server(context: Context, terms: Terms) -> None:
+    if terms.via is not None:
+        urls.check_identifier(
+            terms.via, what="of the wallet server", allow_http_loopback=context.allow_http_loopback
+        )
+    if terms.batch < 0:
+        raise ValueError("a batch has no negative size")
+
+
+async def _meet(context: Context, identifier: str, terms: Terms, *, server: str | None) -> Issuer:
+    return await issuers.meet(
+        context, identifier, server=server, unencrypted=terms.unencrypted, via=terms.via
+    )
+
+
+async def _granted(
+    context: Context,
+    line: IssuerLine,
+    issuer: Issuer,
+    chosen: CredentialConfiguration,
+    invitation: Invitation,
+    terms: Terms,
+) -> Grant:
+    strictness = _strictness(issuer, terms)
+    grant = invitation.grant
+    if not isinstance(grant, PreAuthorizedGrant):
+        return await authorize.log_in(
+            context, line, issuer, chosen, issuer_state=grant.issuer_state, strictness=strictness
+        )
+    server_metadata.pre_authorized_token_endpoint(issuer.server)
+    return await line.obtain_token(
+        TokenRequest(
+            pre_authorized_code=grant.code,
+            tx_code=invitation.tx_code,
+            authorization_details=line.details(chosen.id),
+        ),
+        configuration=chosen.id,
+        strictness=strictness,
+    )
+
+
+def _strictness(issuer: Issuer, terms: Terms) -> Strictness:
+    """Through a wallet server, only an identifier that it does not know keeps it from asking for itself."""
+    return "identifier" if terms.via is not None and issuer.encrypts else "any"
+
+
+async def _obtain(
+    context: Context,
+    line: IssuerLine,
+    issuer: Issuer,
+    chosen: CredentialConfiguration,
+    grant: Grant,
+    terms: Terms,
+    *,
+    server: str | None,
+) -> Held | Waiting:
+    via = terms.via
     if via is not None and not issuer.encrypts:
         context.report(_BYPASSED)
         via = None
-    name, stored, instance = await (
-        _directly(context, line, wish) if via is None else _through_server(context, line, wish, via)
+    errand = await obtain.begin(
+        context,
+        line,
+        issuer,
+        chosen,
+        grant,
+        server=server,
+        via=via,
+        batch=_batch(context, issuer, terms.batch),
+        key=terms.key,
     )
-    return await context.safe.run(store.keep_credential, name, stored, [instance])
+    outcome = await obtain.ask(context, errand)
+    return await later.wait(context, outcome, seconds=terms.wait)
 
 
-async def _directly(context: Context, line: IssuerLine, wish: Wish) -> Issued:
-    prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
-    response = await line.request_credential(wish.grant, prepared.body, content_type=prepared.content_type)
-    return requests.read_answer(context, wish, prepared, response)
-
-
-async def _through_server(context: Context, line: IssuerLine, wish: Wish, via: str) -> Issued:
-    """Ask through the server; if what comes back is no credential, report that and ask the issuer itself."""
-    prepared = requests.prepare(context, wish, c_nonce=await line.fetch_c_nonce())
-    try:
-        return await _forwarded(context, line, wish, prepared, via)
-    except SafeconductError as error:
-        context.report(Notice(error.code, f"Through the wallet server: {error.reason}"))
-    try:
-        return await _directly(context, line, wish)
-    except Rejected as error:
-        if error.code not in answers.SPENT:
-            raise
-        raise Rejected(
-            "credential_withheld",
-            "The issuer gave the credential, but the wallet server did not hand it over. Nobody else can use "
-            "it; ask the issuer for a new offer, and accept it without the wallet server.",
-        ) from error
-
-
-async def _forwarded(
-    context: Context, line: IssuerLine, wish: Wish, prepared: PreparedRequest, via: str
-) -> Issued:
-    headers = line.credential_headers(wish.grant, content_type=prepared.content_type)
-    response = await forwarding.forward(
-        context, via, issuer=wish.issuer.identifier, headers=headers, body=prepared.body
-    )
-    _check_not_challenged(response)
-    if response.status != 200:
-        raise Rejected(
-            "forwarding_failed",
-            f"The wallet server brought HTTP status {response.status} instead of the credential; "
-            "the wallet asks the issuer itself.",
+def _batch(context: Context, issuer: Issuer, wanted: int) -> int:
+    most = issuer.metadata.batch_size
+    if wanted > most:
+        context.report(
+            Notice(
+                "batch_capped", f"The issuer gives no more than {most} at once, so that many were asked for."
+            )
         )
-    return requests.read_answer(context, wish, prepared, response)
-
-
-def _check_not_challenged(response: Response) -> None:
-    # The proof has a nonce that came from the issuer a moment ago, so this is an error at best.
-    if answers.is_challenge(response):
-        raise Rejected(
-            "challenge_not_believed",
-            "The wallet server brought a nonce challenge, as one would that collects proofs; "
-            "the wallet makes no second proof for it and asks the issuer itself.",
-        )
+    return most if wanted == 0 else min(wanted, most)

@@ -7,7 +7,25 @@ from safeconduct.protocols.oauth import errors
 SPENT = frozenset({"credential_denied", "credential_spent"})
 """Codes of an issuer that has given the credential before."""
 
+FINAL = SPENT | {
+    "client_refused",
+    "grant_refused",
+    "issuer_unwilling",
+    "token_refused",
+    "transaction_over",
+}
+"""Codes of an issuer that will not answer the request, however often it is asked."""
+
 _CHALLENGE = "use_dpop_nonce"
+_LATER = frozenset({429, 500, 502, 503, 504})
+
+
+class Unavailable(Rejected):
+    """The issuer gave no answer to what it was asked; it may give one later."""
+
+    oauth_error = "temporarily_unavailable"
+    http_status = 503
+
 
 _TOKEN_REFUSALS = {
     "invalid_grant": Rejected(
@@ -20,6 +38,16 @@ _TOKEN_REFUSALS = {
     ),
 }
 
+_LOGIN_REFUSALS = {
+    "invalid_client": Rejected(
+        "client_refused",
+        "The issuer does not know this wallet; set wallet.client_id to one that it knows.",
+    ),
+    "unauthorized_client": Rejected(
+        "client_refused", "The issuer does not let this wallet ask for a login; ask it for an offer."
+    ),
+}
+
 _CREDENTIAL_REFUSALS = {
     "credential_request_denied": Rejected(
         "credential_denied", "The issuer will not give this credential; ask it for the reason."
@@ -27,6 +55,9 @@ _CREDENTIAL_REFUSALS = {
     "invalid_nonce": Rejected("nonce_refused", "The issuer refused its own nonce; accept the offer again."),
     "invalid_token": Rejected(
         "token_refused", "The issuer no longer takes its token; ask it for a new offer."
+    ),
+    "invalid_transaction_id": Rejected(
+        "transaction_over", "The issuer does not know the request any more; ask it for a new offer."
     ),
     "unknown_credential_identifier": Rejected(
         "credential_spent",
@@ -55,7 +86,22 @@ def credential_refusal(response: Response) -> Rejected:
     )
 
 
+def token_over() -> Rejected:
+    """Return the error of a token that has ended and cannot be renewed."""
+    over = _CREDENTIAL_REFUSALS["invalid_token"]
+    return Rejected(over.code, over.reason)
+
+
+def login_refusal(response: Response) -> Rejected:
+    """Return the error that the answer to a pushed authorization request amounts to."""
+    return _refusal(response, _LOGIN_REFUSALS, "The issuer lets nobody log in so; ask it for an offer.")
+
+
 def _refusal(response: Response, known: dict[str, Rejected], otherwise: str) -> Rejected:
+    if response.status in _LATER:
+        return Unavailable(
+            "issuer_unavailable", f"The issuer cannot answer now; try later. (HTTP status {response.status})"
+        )
     error = errors.parse_error(response.body, status=response.status).error
     found = known.get(error)
     if found is not None:

@@ -1,7 +1,8 @@
 """A wallet in one file: every record, under a passphrase, so that it outlives the device and its keys.
 
 A line says what the file is; the next, JSON, how the passphrase is stretched; the rest is AES-256-GCM over
-all records, with both lines as associated data. A reader takes exactly this, and nothing before the tag is right.
+all records, with both lines as associated data. A reader takes exactly this, and nothing before the tag is
+right.
 """
 
 import secrets

@@ -1,6 +1,6 @@
 """What every step of the wallet works with."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import msgspec
@@ -16,7 +16,10 @@ Unencrypted = Literal["refused", "allowed"]
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Something that a server said and the wallet did not believe. code: stable; reason: for a person."""
+    """Something to know that ended nothing: mostly what a server said and the wallet did not believe.
+
+    code: stable; reason: for a person.
+    """
 
     code: str
     reason: str
@@ -27,7 +30,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     fetcher: the wallet's own connection. clock: seconds. random: unpredictable bytes.
     new_key: makes a private key for the algorithm of that COSE name.
-    report: is told what the wallet noticed.
+    report: is told what the wallet noticed. sleep: waits so many seconds.
+    browse: shows a URL to the user, in a browser or as text.
+    client_id: the wallet's name where it needs one.
     allow_http_loopback: takes issuers and servers on this machine without TLS.
     """
 
@@ -37,4 +42,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     random: Random
     new_key: Callable[[str], Key]
     report: Callable[[Notice], None]
+    sleep: Callable[[float], Awaitable[None]]
+    browse: Callable[[str], None]
+    client_id: str
     allow_http_loopback: bool

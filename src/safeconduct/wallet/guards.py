@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from safeconduct import limits
+from safeconduct import hsm, limits
 from safeconduct.encoding import b64
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.ids import Random
@@ -24,6 +24,7 @@ Passphrase = Callable[[], str]
 
 _SERVICE = "safeconduct-wallet"
 _NAME_BYTES = 8
+_CONTEXT = b"safeconduct wallet 1"
 
 
 class Guard(Protocol):
@@ -106,6 +107,39 @@ class ByPassphrase:
         return self._ask()
 
 
+class InToken:
+    """A key that never leaves a PKCS#11 token. uri: of an AES key, as `hsm.generate_wrapping_key` makes.
+
+    The URI is the settings' affair: it may have a PIN, and what a database says must not choose a driver.
+    """
+
+    name: GuardName = "pkcs11"
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def new(self, random: Random) -> tuple[bytes, dict[str, Any]]:
+        """See `Guard.new`. Raises HsmError."""
+        key = random(KEY_BYTES)
+        return key, {"wrapped": b64.encode(hsm.wrap(self._place(), key, context=_CONTEXT))}
+
+    def key(self, parameters: dict[str, Any]) -> bytes:
+        """See `Guard.key`. Raises HsmError."""
+        wrapped = b64.decode(str(parameters.get("wrapped")), max_bytes=limits.PASSPHRASE_BYTES)
+        key = hsm.unwrap(self._place(), wrapped, context=_CONTEXT)
+        if len(key) != KEY_BYTES:
+            raise _unavailable("The token gave no key of the wallet's; restore a backup.")
+        return key
+
+    def forget(self, parameters: dict[str, Any]) -> None:
+        """See `Guard.forget`: the wrapped key goes with the parameters."""
+
+    def _place(self) -> str:
+        if not self._uri:
+            raise _unavailable("Say which key of the token locks the wallet: SAFECONDUCT_WALLET__PKCS11_KEY.")
+        return self._uri
+
+
 class Keyring:
     """The system's keyring, which the user's login opens. Needs the extra `safeconduct[keyring]`."""
 
@@ -130,14 +164,19 @@ class Keyring:
             _keyring("delete_password", str(parameters.get("entry")))
 
 
-def guard_named(name: str, *, directory: Path, passphrase: Passphrase | None) -> Guard:
-    """Return the guard of that name. Raises Rejected: guard_unknown."""
+def guard_named(name: str, *, directory: Path, passphrase: Passphrase | None, pkcs11_key: str) -> Guard:
+    """Return the guard of that name. pkcs11_key: URI of a key in a token.
+
+    Raises Rejected: guard_unknown.
+    """
     if name == "key-file":
         return KeyFile(directory)
     if name == "passphrase":
         return ByPassphrase(passphrase)
     if name == "keyring":
         return Keyring()
+    if name == "pkcs11":
+        return InToken(pkcs11_key)
     raise Rejected("guard_unknown", "The wallet is protected in a way that this version does not know.")
 
 

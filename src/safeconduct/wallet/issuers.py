@@ -1,32 +1,48 @@
-"""What the wallet learns about an issuer, from the issuer itself and never through a server in between."""
+"""What the wallet learns about an issuer, from the issuer itself or under a signature that the user trusts.
 
-from typing import Any
+What a server in between says about an issuer counts only if it is signed by whom the user pinned.
+"""
+
+from urllib.parse import quote
 
 import msgspec
 
 from safeconduct import limits
 from safeconduct.crypto.keys import PublicKey
+from safeconduct.encoding import json
+from safeconduct.envelope import jws
 from safeconduct.errors import Rejected, SafeconductError, Unsupported
-from safeconduct.protocols import wire
+from safeconduct.formats.sd_jwt import issuer_metadata as key_documents
+from safeconduct.net.fetch import Response
 from safeconduct.protocols.oauth import metadata as server_metadata
 from safeconduct.protocols.oauth import urls
+from safeconduct.protocols.oauth.metadata import AuthorizationServer
 from safeconduct.protocols.openid4vci import metadata as issuer_metadata
-from safeconduct.protocols.openid4vci.configuration import JWT_PROOF, SD_CWT, CredentialConfiguration
+from safeconduct.protocols.openid4vci import signed_metadata
+from safeconduct.protocols.openid4vci.configuration import JWT_PROOF, CredentialConfiguration
 from safeconduct.protocols.openid4vci.metadata import IssuerMetadata
 from safeconduct.trust import Trust
 from safeconduct.wallet import store
-from safeconduct.wallet.context import Context, Unencrypted
+from safeconduct.wallet.context import Context, Notice, Unencrypted
+from safeconduct.wallet.formats import format_of
+from safeconduct.wallet.records import KnownIssuer
 
 _KEYS_DOCUMENT = "jwt-vc-issuer"
 _DPOP_ALGORITHM = "ES256"
+_JSON = "application/json"
 
 
-class Issuer(msgspec.Struct, frozen=True):
-    """An issuer as it described itself. keys: those that sign its credentials."""
+class Issuer(msgspec.Struct, frozen=True, kw_only=True):
+    """An issuer as it described itself.
+
+    server: its authorization server. trust: whose signatures on its credentials count. passed: whether the
+    metadata came through a wallet server.
+    """
 
     metadata: IssuerMetadata
-    token_endpoint: str
-    keys: tuple[PublicKey, ...]
+    server: AuthorizationServer
+    trust: Trust
+    passed: bool = False
 
     @property
     def identifier(self) -> str:
@@ -34,45 +50,60 @@ class Issuer(msgspec.Struct, frozen=True):
         return self.metadata.credential_issuer
 
     @property
+    def token_endpoint(self) -> str:
+        """Where codes are traded. Raises Rejected: token_endpoint_missing."""
+        if self.server.token_endpoint is None:
+            raise Rejected(
+                "token_endpoint_missing", "The server names no token endpoint.", rule="RFC 8414 §2"
+            )
+        return self.server.token_endpoint
+
+    @property
     def encrypts(self) -> bool:
         """Whether requests and responses can be encrypted."""
         return _offers_encryption(self.metadata)
 
-    @property
-    def trust(self) -> Trust:
-        """These keys, for this issuer's name alone."""
-        return Trust.of({self.identifier: self.keys})
 
+async def meet(
+    context: Context,
+    identifier: str,
+    *,
+    server: str | None,
+    unencrypted: Unencrypted,
+    via: str | None = None,
+) -> Issuer:
+    """Learn what the issuer says about itself, and hold it to what it said before.
 
-async def meet(context: Context, identifier: str, *, server: str | None, unencrypted: Unencrypted) -> Issuer:
-    """Fetch what the issuer says about itself, and hold it to what it demanded before.
-
-    1. The issuer's metadata must be about this identifier.
-    2. It must not demand less encryption than it once did.
+    1. The issuer's metadata must be about this identifier, and signed by whom the user pinned, if the user
+       pinned a CA and the issuer signs. Only such may come through the wallet server `via`.
+    2. It must not demand less encryption than it once did, nor stop signing.
     3. It must offer encryption both ways, unless the user allows none.
-    4. Its authorization server must take pre-authorized codes, and DPoP proofs. It is the one that the offer
-       names in `server`, if the issuer names it too.
-    5. Its signing keys must be about this identifier, too.
+    4. Its authorization server must take DPoP proofs. It is the one that `server` names, if the issuer names
+       it too.
+    5. Its signing keys must be about this identifier, too; or be those that the user pinned.
 
-    Raises Rejected: encryption_not_offered, encryption_downgraded, issuer_mismatch, issuer_keys_missing,
-    authorization_server_unknown, and what fetching and reading raise; Unsupported: dpop_unsupported.
+    Raises Rejected: encryption_not_offered, encryption_downgraded, signature_downgraded, issuer_mismatch,
+    issuer_keys_missing, authorization_server_unknown, and what fetching and reading raise; Unsupported:
+    dpop_unsupported.
     """
-    metadata = await _issuer_metadata(context, identifier)
+    known = await context.safe.run(store.known_issuer, identifier)
+    found = await _metadata(context, known, via)
     await context.safe.run(
         store.meet_issuer,
         identifier,
-        encryption_required=_demands_encryption(metadata),
-        signed=False,
+        encryption_required=_demands_encryption(found.metadata),
+        signed=found.signed,
         now=context.clock(),
     )
-    if unencrypted == "refused" and not _offers_encryption(metadata):
+    if unencrypted == "refused" and not _offers_encryption(found.metadata):
         raise Rejected(
             "encryption_not_offered",
             "The issuer offers no encryption, so servers in between could read the credential. "
             "Accept the offer only if that is allowed in so many words.",
         )
-    token_endpoint = await _token_endpoint(context, metadata, server)
-    return Issuer(metadata, token_endpoint, await _signing_keys(context, identifier))
+    chosen = await _authorization_server(context, found.metadata, server)
+    trust = known.trust if known.pinned else Trust.of({identifier: await _signing_keys(context, identifier)})
+    return Issuer(metadata=found.metadata, server=chosen, trust=trust, passed=found.passed)
 
 
 def choose_configuration(
@@ -88,68 +119,118 @@ def choose_configuration(
         raise Rejected("configuration_ambiguous", "The offer holds several credentials; name one.")
     if wanted is not None and wanted not in offered:
         raise Rejected("configuration_not_offered", "The offer does not hold this credential.")
-    configuration = metadata.configuration(wanted or offered[0])
-    if configuration.format != SD_CWT or JWT_PROOF not in configuration.proof_algorithms:
+    return usable_configuration(metadata, wanted or offered[0])
+
+
+def usable_configuration(metadata: IssuerMetadata, identifier: str) -> CredentialConfiguration:
+    """Return the configuration of that name.
+
+    Raises Rejected: configuration_unknown; Unsupported: format_unsupported.
+    """
+    configuration = metadata.configuration(identifier)
+    format_of(configuration.format)
+    if JWT_PROOF not in configuration.proof_algorithms:
         raise Unsupported("format_unsupported", "The credential is of a format that this wallet cannot hold.")
     return configuration
 
 
-async def _issuer_metadata(context: Context, identifier: str) -> IssuerMetadata:
-    body = await _document(context, issuer_metadata.issuer_metadata_url(identifier))
-    return issuer_metadata.parse_issuer_metadata(
-        body, credential_issuer=identifier, allow_http_loopback=context.allow_http_loopback
+class _Found(msgspec.Struct, frozen=True):
+    metadata: IssuerMetadata
+    signed: bool
+    passed: bool
+
+
+async def _metadata(context: Context, known: KnownIssuer, via: str | None) -> _Found:
+    if not known.certificates:
+        response = await _document(
+            context, issuer_metadata.issuer_metadata_url(known.identifier), accept=_JSON
+        )
+        return _Found(_from_json(context, known, response), signed=False, passed=False)
+    if via is not None:
+        try:
+            return await _passed_metadata(context, known, via)
+        except SafeconductError as error:
+            context.report(Notice(error.code, f"Metadata through the wallet server: {error.reason}"))
+    response = await _document(
+        context,
+        issuer_metadata.issuer_metadata_url(known.identifier),
+        accept=f"{signed_metadata.MEDIA_TYPE}, {_JSON};q=0.5",
+    )
+    if response.content_type == signed_metadata.MEDIA_TYPE:
+        return _Found(_from_jwt(context, known, response), signed=True, passed=False)
+    return _Found(_from_json(context, known, response), signed=False, passed=False)
+
+
+async def _passed_metadata(context: Context, known: KnownIssuer, via: str) -> _Found:
+    """What the wallet server passes on: signed, and for a limited time, so that it cannot keep old keys."""
+    url = f"{via.rstrip('/')}/metadata?issuer={quote(known.identifier, safe='')}"
+    response = await _document(context, url, accept=signed_metadata.MEDIA_TYPE)
+    metadata = _from_jwt(context, known, response)
+    if "exp" not in json.loads_object(jws.parse(_text(response)).payload, max_bytes=limits.METADATA_BYTES):
+        raise Rejected("metadata_endless", "The signed metadata never ends, so it could be of any age.")
+    return _Found(metadata, signed=True, passed=True)
+
+
+def _from_jwt(context: Context, known: KnownIssuer, response: Response) -> IssuerMetadata:
+    members = signed_metadata.verify_signed_metadata(
+        _text(response), credential_issuer=known.identifier, trust=known.trust, now=context.clock()
+    )
+    return issuer_metadata.issuer_metadata_from(
+        members, credential_issuer=known.identifier, allow_http_loopback=context.allow_http_loopback
     )
 
 
-async def _token_endpoint(context: Context, metadata: IssuerMetadata, named: str | None) -> str:
+def _from_json(context: Context, known: KnownIssuer, response: Response) -> IssuerMetadata:
+    return issuer_metadata.parse_issuer_metadata(
+        response.body,
+        credential_issuer=known.identifier,
+        allow_http_loopback=context.allow_http_loopback,
+    )
+
+
+def _text(response: Response) -> str:
+    return response.body.decode("ascii", "replace")
+
+
+async def _authorization_server(
+    context: Context, metadata: IssuerMetadata, named: str | None
+) -> AuthorizationServer:
     issuer = issuer_metadata.authorization_servers(metadata, hint=named)[0]
-    body = await _document(context, server_metadata.server_metadata_url(issuer))
+    response = await _document(context, server_metadata.server_metadata_url(issuer), accept=_JSON)
     server = server_metadata.parse_server_metadata(
-        body, issuer=issuer, allow_http_loopback=context.allow_http_loopback
+        response.body, issuer=issuer, allow_http_loopback=context.allow_http_loopback
     )
     if _DPOP_ALGORITHM not in server.dpop_signing_alg_values_supported:
         raise Unsupported("dpop_unsupported", "The issuer does not bind tokens to keys that this wallet has.")
-    return server_metadata.pre_authorized_token_endpoint(server)
+    return server
 
 
 async def _signing_keys(context: Context, identifier: str) -> tuple[PublicKey, ...]:
-    body = await _document(context, urls.well_known(identifier, _KEYS_DOCUMENT))
-    document = wire.read_json(body, _Keys, what="Issuer keys", max_bytes=limits.METADATA_BYTES)
-    if document.issuer != identifier:
-        raise Rejected("issuer_mismatch", "The keys are those of another issuer.")
-    keys = tuple(key for jwk in document.jwks.keys if (key := _usable(jwk)) is not None)
+    response = await _document(context, urls.well_known(identifier, _KEYS_DOCUMENT), accept=_JSON)
+    published = key_documents.parse(
+        response.body, issuer=identifier, allow_http_loopback=context.allow_http_loopback
+    )
+    keys = published.keys
+    if published.jwks_uri is not None:
+        urls.check_url(published.jwks_uri, what="jwks_uri", allow_http_loopback=context.allow_http_loopback)
+        urls.check_not_inward(published.jwks_uri, named_by=identifier)
+        keys = key_documents.parse_jwks((await _document(context, published.jwks_uri, accept=_JSON)).body)
     if not keys:
         raise Rejected("issuer_keys_missing", "The issuer publishes no signing key that this wallet knows.")
     return keys
 
 
-async def _document(context: Context, url: str) -> bytes:
+async def _document(context: Context, url: str, *, accept: str) -> Response:
     response = await context.fetcher.request(
         "GET",
         url,
-        headers={"Accept": "application/json"},
+        headers={"Accept": accept},
         max_bytes=limits.METADATA_BYTES,
-        content_types={"application/json"},
+        content_types={kind.partition(";")[0].strip() for kind in accept.split(",")},
     )
     if response.status != 200:
         raise Rejected("issuer_metadata_missing", "The issuer does not describe itself; check the offer.")
-    return response.body
-
-
-class _Jwks(msgspec.Struct, frozen=True):
-    keys: tuple[dict[str, Any], ...]
-
-
-class _Keys(msgspec.Struct, frozen=True):
-    issuer: str
-    jwks: _Jwks
-
-
-def _usable(jwk: dict[str, Any]) -> PublicKey | None:
-    try:
-        return PublicKey.from_jwk(jwk)
-    except SafeconductError:
-        return None
+    return response
 
 
 def _offers_encryption(metadata: IssuerMetadata) -> bool:

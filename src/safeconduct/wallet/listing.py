@@ -1,14 +1,15 @@
 """What the holder sees of a credential: every claim, and which of them can be withheld."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from safeconduct.formats import sd_cwt
-from safeconduct.formats.sd_cwt.claims import path_text
 from safeconduct.trust import Trust
 from safeconduct.wallet import store
 from safeconduct.wallet.context import Context
+from safeconduct.wallet.formats import format_of
+from safeconduct.wallet.holder_keys import signer_of
 from safeconduct.wallet.records import Credential, Held
 from safeconduct.wallet.requests import CLOCK_LEEWAY
 
@@ -17,7 +18,7 @@ class Shown(msgspec.Struct, frozen=True):
     """A credential, opened for its holder. claims: as JSON. withholdable: claim paths."""
 
     held: Held
-    claims: dict[str, Any]
+    claims: Mapping[str, Any]
     withholdable: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -31,12 +32,11 @@ async def show(context: Context, credential: str) -> Shown:
 
 def open_credential(credential: Credential) -> Shown:
     """Open a stored credential; the issuer's signature was checked when it came."""
-    opened = sd_cwt.check_issued(
+    opened = format_of(credential.held.format).check(
         credential.token,
-        holder=credential.holder_key.public,
-        trust=Trust.issuer_not_checked(),
-        now=credential.held.received,  # an expired one can still be looked at
-        leeway=CLOCK_LEEWAY,
+        signer_of(credential.key).public,
+        Trust.issuer_not_checked(),
+        credential.held.received,  # an expired one can still be looked at
+        CLOCK_LEEWAY,
     )
-    paths = tuple(sorted(path_text(path) for path in opened.redactable))
-    return Shown(credential.held, opened.claims.to_json(), paths)
+    return Shown(credential.held, opened.claims, opened.withholdable)

@@ -73,6 +73,8 @@ class StoredCredential(msgspec.Struct, frozen=True, kw_only=True):
     expires: int | None
     access: Access | None = None
     identifier: str | None = None
+    server: str | None = None
+    encrypted: bool = True
     notification_endpoint: str | None = None
     notification_id: str | None = None
 
@@ -98,9 +100,9 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """A request for a credential, with all that it takes to make it again for the same keys.
 
     identifier: of the dataset; None if the token is good for the configuration by name.
-    holder_keys: as in StoredInstance, one for each credential asked for. via: the wallet server.
-    session: at the wallet server, for an issuer that answers later; wake_ticket: what shows it that there is
-    one. since: when it was asked first.
+    holder_keys: as in StoredInstance, one for each credential asked for. since: when it was asked first.
+    server: the authorization server, where the offer named one. via: the wallet server; session: there, while
+    the issuer takes time. replaces: id of the credential that goes when this one comes.
     """
 
     id: str
@@ -114,11 +116,11 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     encrypted: bool
     via: str | None = None
+    replaces: str | None = None
     transaction_id: str | None = None
     not_before: int = 0
     session: str | None = None
     session_until: int = 0
-    woken: bool = False
 
     @property
     def waiting(self) -> Waiting:

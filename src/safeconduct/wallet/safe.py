@@ -108,6 +108,7 @@ def guard_of(name: str, settings: WalletSettings, passphrase: Passphrase | None)
         name,
         directory=settings.store,
         passphrase=passphrase or passphrase_of(settings),
+        pkcs11_key=settings.pkcs11_key,
     )
 
 

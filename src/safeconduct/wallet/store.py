@@ -98,6 +98,12 @@ def put_pending(connection: Connection, vault: Vault, pending: Pending) -> None:
     _put(connection, vault, PENDING, pending.id, pending)
 
 
+def change_pending(connection: Connection, vault: Vault, pending: Pending) -> None:
+    """Keep what is new about a request, unless another process has finished it meanwhile."""
+    if _row(connection, PENDING, pending.id) is not None:
+        _put(connection, vault, PENDING, pending.id, pending)
+
+
 def drop_pending(connection: Connection, _vault: Vault, pending: str) -> None:
     """Forget a request, with its keys."""
     _delete(connection, PENDING, pending)
@@ -124,14 +130,22 @@ def keep_credential(
     credential: StoredCredential,
     instances: Iterable[StoredInstance],
     *,
-    pending: str | None = None,
+    replaces: str | None = None,
 ) -> Held:
-    """Keep a credential that stood every check, and forget the request for it."""
+    """Keep a credential that stood every check, and forget the request of the same id.
+
+    replaces: id of the credential that goes. If another process has kept it meanwhile, that one stays.
+    """
+    _delete(connection, PENDING, name)
+    there = _row(connection, CREDENTIAL, name)
+    if there is not None:
+        return _held(connection, vault, name, _read(vault, there, StoredCredential))
+    if replaces is not None:
+        _delete(connection, CREDENTIAL, replaces)
+        connection.execute(delete(records).where(records.c.parent == replaces))
     _put(connection, vault, CREDENTIAL, name, credential)
     for number, instance in enumerate(instances):
         _put(connection, vault, INSTANCE, f"{name}-{number:04}", instance, parent=name)
-    if pending is not None:
-        _delete(connection, PENDING, pending)
     return _held(connection, vault, name, credential)
 
 

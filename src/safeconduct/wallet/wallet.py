@@ -1,27 +1,48 @@
 """The wallet as its user meets it."""
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import msgspec
+
 from safeconduct.clock import Clock
-from safeconduct.crypto.keys import Key
+from safeconduct.crypto import x509
+from safeconduct.crypto.keys import Key, PublicKey
 from safeconduct.ids import Random
 from safeconduct.net.fetch import Fetcher, HttpFetcher
+from safeconduct.protocols.oauth import urls
 from safeconduct.settings import WalletSettings
-from safeconduct.wallet import accept, backup, listing, present, store
+from safeconduct.wallet import accept, backup, keeping, later, listing, present, store
+from safeconduct.wallet.accept import Terms
 from safeconduct.wallet.context import Context, Notice, Unencrypted
 from safeconduct.wallet.guards import Guard, Passphrase
 from safeconduct.wallet.listing import Shown
+from safeconduct.wallet.offers import Ask, Question
 from safeconduct.wallet.present import Outcome
-from safeconduct.wallet.records import Held
+from safeconduct.wallet.records import Held, KnownIssuer, Waiting
 from safeconduct.wallet.safe import guard_of, open_safe
 
-__all__ = ["Held", "Notice", "Outcome", "Shown", "Wallet", "open_wallet"]
+__all__ = [
+    "Held",
+    "KnownIssuer",
+    "Notice",
+    "Outcome",
+    "Question",
+    "Shown",
+    "Waiting",
+    "Wallet",
+    "open_wallet",
+]
 
 
 def _unheard(_notice: Notice) -> None:
     """Takes notices where nobody asked for them."""
+
+
+def _unseen(_url: str) -> None:
+    """Takes URLs where nobody has a browser."""
 
 
 class Wallet:
@@ -39,41 +60,119 @@ class Wallet:
         via: str | None = None,
         unencrypted: Unencrypted = "refused",
         configuration: str | None = None,
-    ) -> Held:
-        """Accept the offer in a URI. See `accept.accept` for the arguments and errors."""
-        return await accept.accept(
-            self._context,
-            offer,
-            tx_code=tx_code,
-            via=via,
-            unencrypted=unencrypted,
-            configuration=configuration,
-        )
+        batch: int = 1,
+        wait: int = 0,
+        key: str | None = None,
+        ask: Ask | None = None,
+    ) -> Held | Waiting:
+        """Accept the offer in a URI. See `accept.accept` and `accept.Terms` for the arguments and errors."""
+        await later.resume_abandoned(self._context)
+        terms = Terms(via=via, unencrypted=unencrypted, batch=batch, wait=wait, key=key, ask=ask)
+        return await accept.accept(self._context, offer, terms, tx_code=tx_code, configuration=configuration)
+
+    async def request(
+        self,
+        issuer: str,
+        *,
+        configuration: str,
+        via: str | None = None,
+        unencrypted: Unencrypted = "refused",
+        batch: int = 1,
+        wait: int = 0,
+        key: str | None = None,
+        ask: Ask | None = None,
+    ) -> Held | Waiting:
+        """Ask an issuer for a credential by logging in there. See `accept.request` and `accept.Terms`."""
+        await later.resume_abandoned(self._context)
+        terms = Terms(via=via, unencrypted=unencrypted, batch=batch, wait=wait, key=key, ask=ask)
+        return await accept.request(self._context, issuer, terms, configuration=configuration)
 
     async def list(self) -> tuple[Held, ...]:
         """Return what is held, the newest first."""
         return await self._context.safe.run(store.list_held)
+
+    async def pending(self) -> tuple[Waiting, ...]:
+        """Return what is not here yet, the oldest first."""
+        return tuple(pending.waiting for pending in await self._context.safe.run(store.list_pending))
+
+    async def fetch(self, credential: str | None = None, *, wait: int = 0) -> tuple[Held | Waiting, ...]:
+        """Ask for what issuers give later. See `later.fetch` for the arguments and errors."""
+        await later.resume_abandoned(self._context)
+        return await later.fetch(self._context, credential, seconds=wait)
+
+    async def resume(self) -> tuple[Held | Waiting, ...]:
+        """Ask again, for the same keys, where no answer came. What fails is reported."""
+        return await later.resume(self._context)
+
+    async def renew(
+        self, credential: str, *, via: str | None = None, batch: int | None = None
+    ) -> Held | Waiting:
+        """Get a credential once more, for new keys. See `keeping.renew` for the arguments and errors."""
+        return await keeping.renew(self._context, credential, via=via, batch=batch)
 
     async def show(self, credential: str) -> Shown:
         """Open a credential for its holder. Raises Rejected: credential_unknown, credential_ambiguous."""
         return await listing.show(self._context, credential)
 
     async def present(
-        self, credential: str, *, disclose: Sequence[str], audience: str, nonce: bytes | None
+        self,
+        credential: str,
+        *,
+        disclose: Sequence[str],
+        audience: str,
+        nonce: bytes | None,
+        reuse: bool = False,
     ) -> bytes:
         """Return a presentation. See `present.present` for the arguments and errors."""
         return await present.present(
-            self._context, credential, disclose=disclose, audience=audience, nonce=nonce
+            self._context, credential, disclose=disclose, audience=audience, nonce=nonce, reuse=reuse
         )
 
-    async def present_to(self, credential: str, *, verifier: str, disclose: Sequence[str]) -> Outcome:
+    async def present_to(
+        self, credential: str, *, verifier: str, disclose: Sequence[str], reuse: bool = False
+    ) -> Outcome:
         """Present to a verifier service. See `present.present_to` for the arguments and errors."""
-        return await present.present_to(self._context, credential, verifier=verifier, disclose=disclose)
+        return await present.present_to(
+            self._context, credential, verifier=verifier, disclose=disclose, reuse=reuse
+        )
 
-    async def remove(self, credential: str) -> None:
-        """Delete a credential and its key. Raises Rejected: credential_unknown, credential_ambiguous."""
-        await self._context.safe.run(store.remove_credential, credential)
-        await self._context.safe.erase_traces()
+    async def delete(self, credential: str) -> None:
+        """Delete a credential and its keys, and tell the issuer if it wants to know.
+
+        Raises Rejected: credential_unknown, credential_ambiguous.
+        """
+        await keeping.delete(self._context, credential)
+
+    async def trust(
+        self,
+        issuer: str,
+        *,
+        keys: Sequence[PublicKey] = (),
+        certificates: Sequence[str] = (),
+        any_name: bool = False,
+    ) -> None:
+        """Believe of an issuer only what is signed by these keys or under these CAs; without any, all.
+
+        certificates: PEM texts. any_name: the CAs certify this issuer alone, whatever name stands there.
+        Raises Rejected: url_*; Malformed: certificate_malformed.
+        """
+        urls.check_identifier(
+            issuer, what="of the issuer", allow_http_loopback=self._context.allow_http_loopback
+        )
+        for text in certificates:
+            x509.chain_from_pem(text)
+        known = await self._context.safe.run(store.known_issuer, issuer)
+        pinned = msgspec.structs.replace(
+            known,
+            keys=tuple(key.to_jwk() for key in keys),
+            certificates=tuple(certificates),
+            names="any" if any_name else "san",
+        )
+        await self._context.safe.run(store.remember_issuer, pinned)
+
+    async def trusted(self) -> tuple[KnownIssuer, ...]:
+        """Return the issuers that the wallet knows, by identifier."""
+        return await self._context.safe.run(store.list_issuers)
 
     async def backup(self, passphrase: str) -> bytes:
         """Return everything that the wallet keeps, encrypted under a passphrase.
@@ -111,12 +210,16 @@ async def open_wallet(
     new_key: Callable[[str], Key] = Key.generate,
     report: Callable[[Notice], None] = _unheard,
     passphrase: Passphrase | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    browse: Callable[[str], None] = _unseen,
 ) -> AsyncIterator[Wallet]:
     """Open the wallet in the directory of the settings.
 
     fetcher: its connection, made after the settings unless given. random, new_key: its sources of randomness
-    and of keys. report: is told what servers said that the wallet did not believe.
-    Raises Rejected: store_exposed; StorageUnavailable, MigrationError.
+    and of keys. report: is told what servers said that the wallet did not believe. passphrase: gets that of
+    the user, where the settings have none. sleep: waits. browse: shows a URL to the user.
+    Raises Rejected: store_exposed, passphrase_needed, passphrase_wrong, guard_unavailable, wallet_damaged;
+    StorageUnavailable, MigrationError.
     """
     async with AsyncExitStack() as stack:
         if fetcher is None:
@@ -133,6 +236,9 @@ async def open_wallet(
                 random=random,
                 new_key=new_key,
                 report=report,
+                sleep=sleep,
+                browse=browse,
+                client_id=settings.client_id,
                 allow_http_loopback=settings.allow_loopback_http,
             ),
             lambda name: guard_of(name, settings, passphrase),

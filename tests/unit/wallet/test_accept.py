@@ -230,7 +230,7 @@ def test_metadata_and_keys_about_another_issuer_are_refused(bench: Any) -> None:
     bench.world.handlers["GET issuer.example/.well-known/jwt-vc-issuer/tenant"] = answering(
         200, {"issuer": "https://other.example", "jwks": {"keys": []}}
     )
-    assert refused(bench) == "issuer_mismatch"
+    assert refused(bench) == "issuer_metadata_other"
     bench.world.handlers[METADATA] = answering(
         200,
         {
@@ -308,7 +308,7 @@ def test_an_offer_of_several_credentials_needs_a_choice(bench: Any) -> None:
     assert bench.run(lambda wallet: wallet.accept(uri, configuration="identity")).configuration == "identity"
 
 
-def test_an_offer_that_wants_a_login_is_refused(bench: Any) -> None:
+def test_an_offer_that_wants_a_login_needs_a_server_that_has_one(bench: Any) -> None:
     made = offer.CredentialOffer(
         credential_issuer="https://issuer.example/tenant",
         credential_configuration_ids=("identity",),
@@ -316,7 +316,7 @@ def test_an_offer_that_wants_a_login_is_refused(bench: Any) -> None:
     )
     with pytest.raises(SafeconductError) as error:
         bench.run(lambda wallet: wallet.accept(offer.uri_by_value(made)))
-    assert error.value.code == "grant_unsupported"
+    assert error.value.code == "code_flow_not_offered"
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_more_credentials_than_keys_are_refused(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("attribute", "value", "code"),
     [
-        ("format", "dc+sd-jwt", "format_unsupported"),
+        ("format", "mso_mdoc", "format_unsupported"),
         ("proof_algorithms", ("unheard-of",), "proof_algorithm_unsupported"),
         ("dpop_algorithms", ("RS256",), "dpop_unsupported"),
         ("enc_values", ("A128CBC-HS256",), "encryption_unsupported"),

@@ -69,7 +69,7 @@ def test_what_the_wallet_has_wins_over_the_backup(bench: Any) -> None:
     assert held.id == accepted.id
     second = accept(bench)
     later = made(bench)
-    bench.run(lambda wallet: wallet.remove(second.id))
+    bench.run(lambda wallet: wallet.delete(second.id))
     assert bench.run(lambda wallet: wallet.restore(later, PASSPHRASE)) == 2
 
 

@@ -76,7 +76,7 @@ def test_an_id_that_two_have_in_common_is_told(bench: Any) -> None:
             break
         beginnings.add(first)
     with pytest.raises(SafeconductError) as error:
-        bench.run(lambda wallet: wallet.remove(first))
+        bench.run(lambda wallet: wallet.delete(first))
     assert error.value.code == "credential_ambiguous"
 
 
@@ -86,7 +86,7 @@ def test_a_removed_credential_leaves_no_trace_in_the_files(bench: Any) -> None:
     async def remove(wallet: Any) -> bytes:
         async with open_safe(WalletSettings(store=bench.directory)) as safe:
             token = (await safe.run(store.find_credential, accepted.id)).token
-        await wallet.remove(accepted.id)
+        await wallet.delete(accepted.id)
         return token
 
     token = bench.run(remove)
