@@ -6,10 +6,7 @@ format = "application/sd-cwt"             # or "dc+sd-jwt"
 also = { identity_sd_jwt = "dc+sd-jwt" }  # the same credential in another format, under an id of its own
 vct = "https://issuer.example/identity"   # the credential type
 scope = "identity"                        # the OAuth scope that asks for it; without it, the id
-name = "Identity"                         # for people; or in several languages, with more to show:
-display = [{ name = "Identität", locale = "de", description = "…", text_color = "#ffffff",
-             logo = { uri = "https://…", alt_text = "…" }, background_color = "#12107c",
-             background_image = { uri = "https://…" } }]
+name = "Identity"                         # for people, in English
 validity = 31536000                       # seconds; without it, the setting credential_lifetime
 rounding = "day"                          # of iat, nbf and exp: "day", "hour" or "second"
 decoys = 2                                # added to the redacted claims
@@ -23,7 +20,21 @@ given_name = { mandatory = true, name = "Given name" }
 "address.region" = { display = [{ name = "Region", locale = "en" }, { name = "Land", locale = "de" }] }
 "nationalities[]" = {}                    # each element by itself
 
+[[configurations.display]]                # for people, in another language or with more to show
+name = "Ausweis"
+locale = "de"
+description = "…"
+text_color = "#ffffff"
+background_color = "#12107c"
+background_image = { uri = "https://…" }
+logo = { uri = "https://…", alt_text = "…" }
+
 [configurations.source]                   # who knows the claims, if not the offer: see `sources`
+
+[[display]]                               # of the issuer itself; once for each language
+name = "Example Issuer"
+locale = "en"
+logo = { uri = "https://…" }
 
 SD-CWT is the default format: it is half the size of an SD-JWT, and what this issuer gave out before it knew
 any other.
@@ -50,6 +61,7 @@ from safeconduct.protocols.openid4vci.configuration import (
     CredentialConfiguration,
     Display,
     check_configuration,
+    check_display,
 )
 from safeconduct.protocols.openid4vci.key_attestation import PROOF_TYPE as ATTESTATION
 from safeconduct.protocols.openid4vci.key_attestation import KeyAttestationsRequired
@@ -104,7 +116,9 @@ def load_catalogue(
     """
     maker = _Maker(signing_algorithm, credential_lifetime, bool(status_list_uri), key_attesters)
     described = (
-        [_example(issuer)] if path is None else [kind for file in _files(path) for kind in _read(file)]
+        [_example(issuer)]
+        if path is None
+        else [kind for file in _files(path) for kind in _read(file).configurations]
     )
     problems = [f"configurations.{name}: given twice" for name in _repeated(described)]
     catalogue: dict[str, Kind] = {}
@@ -119,6 +133,18 @@ def load_catalogue(
     if problems:
         raise SettingsError(tuple(problems))
     return catalogue
+
+
+def load_display(path: Path | None) -> tuple[Display, ...]:
+    """Returns how the issuer itself is shown, as the same files say. Raises SettingsError."""
+    if path is None:
+        return ()
+    display = tuple(entry for file in _files(path) for entry in _read(file).display)
+    try:
+        check_display(display)
+    except SafeconductError as error:
+        raise SettingsError((f"{path}: display: {error}",)) from None
+    return display
 
 
 class _Maker(msgspec.Struct, frozen=True):
@@ -157,15 +183,16 @@ class _Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     configurations: tuple[_Described, ...] = ()
+    display: tuple[Display, ...] = ()
 
 
 def _files(path: Path) -> list[Path]:
     return sorted(path.glob("*.toml")) if path.is_dir() else [path]
 
 
-def _read(file: Path) -> tuple[_Described, ...]:
+def _read(file: Path) -> _File:
     try:
-        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _File).configurations
+        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _File)
     except OSError as error:
         raise SettingsError((f"{file}: cannot be read ({error.strerror})",)) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:

@@ -43,7 +43,7 @@ from safeconduct.protocols.openid4vci.response import (
 )
 from safeconduct.services.issuer import delivery_store
 from safeconduct.services.issuer.admission import Admitted, Message, admit
-from safeconduct.services.issuer.configuration import Kind
+from safeconduct.services.issuer.configuration import Kind, load_display
 from safeconduct.services.issuer.credential import StatusReference, make_credential
 from safeconduct.services.issuer.deliveries import delivery_digest, name_of, ranked
 from safeconduct.services.issuer.delivery_store import Access, Cost, Dataset, Deferral, Delivery, Transaction
@@ -86,12 +86,16 @@ class Issuer:
     """The public side of one issuer, over its database. Raises the errors that the endpoints answer."""
 
     def __init__(self, tenant: Tenant, *, issued: Counter) -> None:
-        """issued: counts the credentials of all tenants together. Raises SettingsError (key_attesters)."""
+        """issued: counts the credentials of all tenants together.
+
+        Raises SettingsError (key_attesters, display).
+        """
         self.tenant = tenant
         self.settings = tenant.settings
         self.url = tenant.url
         self._issued = issued
         self._attesters = _attesters(tenant)
+        self._display = load_display(self.settings.configurations)
         self._places = StatusStock(
             tenant.database, tenant.url, size=self.settings.status_list_size, random=tenant.random
         )
@@ -111,6 +115,7 @@ class Issuer:
             request_encryption=offered.request,
             response_encryption=offered.response,
             batch_size=self.tenant.batch_size,
+            display=self._display,
         )
 
     def signing_keys(self) -> tuple[PublicKey, ...]:
