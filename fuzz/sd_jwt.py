@@ -130,7 +130,7 @@ def _sealed(parts: Parts, choices: Choices, form: int) -> bytes:
     if form == 3:
         first = {"protected": protected, "signature": signature, "header": header}
         members = {"payload": payload, "signatures": [first, {"protected": protected, "signature": "AA"}]}
-    return encode(mutate(members, choices, _POOL) if choices.number(3) == 0 else members, choices)
+    return encode(mutate(members, choices, _POOL) if choices.number(3) == 1 else members, choices)
 
 
 def _token(data: bytes) -> bytes:

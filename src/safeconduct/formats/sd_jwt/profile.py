@@ -81,14 +81,6 @@ def wanted(profiles: Iterable[str | Profile]) -> tuple[Profile, ...]:
     return named or DEFAULT_PROFILES
 
 
-def by_name(name: str) -> Profile:
-    """Return a profile by its name. Raises Unsupported: profile_unknown."""
-    try:
-        return PROFILES[name]
-    except KeyError:
-        raise Unsupported("profile_unknown", f"The profiles are {', '.join(PROFILES)}.") from None
-
-
 def check_leniencies(names: Collection[str]) -> frozenset[str]:
     """Return the names of leniencies. Raises Unsupported: leniency_unknown if one is none."""
     leniencies = frozenset(names)
