@@ -72,7 +72,8 @@ def issuer(database: str, *, workers: int = 1, batch: int = 1) -> Iterator[Site]
             "OFFER_LIFETIME": 3600,
         }
         environment = {f"SAFECONDUCT_ISSUER__{name}": str(value) for name, value in settings.items()}
-        command = [sys.executable, "-m", "safeconduct", "serve", "issuer", "--workers", str(workers)]
+        program = Path(sys.executable).with_name("safeconduct")
+        command = [program, "serve", "issuer", "--workers", str(workers)]
         process = subprocess.Popen(
             command,
             env={**os.environ, **environment, "SAFECONDUCT_TELEMETRY__LOG_LEVEL": "warning"},

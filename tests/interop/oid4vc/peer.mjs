@@ -31,7 +31,7 @@ let wallet // the one at work
 
 await serve({
   begin: async ({ offer, ...kind }) => { wallet = new Wallet(kind); await wallet.read(offer) },
-  tradeCode: ({ txCode }) => wallet.tradeCode(txCode),
+  tradeCode: ({ txCode }) => wallet.tradeCode(txCode ?? undefined),
   authorize: (given) => wallet.authorize(given),
   redirected: ({ url }) => wallet.redirected(url),
   refresh: () => wallet.refresh(),
