@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from safeconduct.cli.options import AsJson, Now, Out
+from safeconduct.cli.issuing import IssuerUrl, Tenant
+from safeconduct.cli.options import AsJson, Config, Now, Out
 
 if TYPE_CHECKING:
     from safeconduct.crypto.keys import PublicKey
@@ -227,6 +228,29 @@ def rotate(
         output.write_json({"thumbprint": thumbprint, "overlap_ends": moment + overlap})
     else:
         output.note(f"replaced {file}: thumbprint {thumbprint}")
+
+
+@app.command()
+def rotate_encryption(
+    issuer: IssuerUrl = None, tenant: Tenant = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """Have an issuer encrypt with new keys.
+
+    It goes through the management API. New keys for requests are published after some seconds; the private
+    halves of the ones before are destroyed as soon as no wallet can still be using them.
+
+    \b
+    Example:
+      safeconduct key rotate-encryption
+    """
+    from safeconduct.cli import management, output
+
+    answer = management.ask("POST", "/keys/rotate", None, url=issuer, config=config, tenant=tenant)
+    if as_json:
+        output.write_json(answer)
+    else:
+        times = [management.date(answer.get(name)) for name in ("published_at", "destroyed_at")]
+        output.note(f"published at {times[0]}; the keys before are destroyed at {times[1]}")
 
 
 def _replace(place: str, data: bytes) -> None:

@@ -1,8 +1,10 @@
 """Asking a service's management API."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from safeconduct.cli import operating
 from safeconduct.cli.faults import WrongUse
@@ -11,15 +13,23 @@ from safeconduct.errors import Malformed, Rejected
 from safeconduct.net.fetch import HttpFetcher, Response
 from safeconduct.settings import IssuerSettings
 
+_PAGE = 100
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 def ask(
-    method: str, path: str, body: dict[str, Any] | None, *, url: str | None, config: str | None
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+    *,
+    url: str | None,
+    config: str | None,
+    tenant: str | None = None,
 ) -> dict[str, Any]:
     """Send one request to the issuer's management API and return its answer.
 
     path: with query. url: of the API, None for that of the settings. config: the settings file.
+    tenant: which of several issuers.
     Raises WrongUse; Rejected with the code that the service gave, and as `HttpFetcher.request`.
     """
     issuer = operating.settings(config).issuer
@@ -29,11 +39,41 @@ def ask(
     if body is not None:
         headers["Content-Type"] = "application/json"
     base = (url or _admin_url(issuer)).rstrip("/")
+    if tenant is not None:
+        base += f"/tenants/{quote(tenant, safe='')}"
     content = None if body is None else json.dumps(body)
     response = operating.carry_out(_send(method, base + path, headers, content))
     if not 200 <= response.status < 300:
         raise _refusal(response)
     return response.json() if response.body else {}
+
+
+def pages(
+    path: str,
+    name: str,
+    query: Mapping[str, str | int | None],
+    *,
+    limit: int,
+    url: str | None,
+    config: str | None,
+    tenant: str | None,
+) -> list[dict[str, Any]]:
+    """Read a list page by page, until it ends or has as many entries as wanted.
+
+    name: of the list in the answer. query: parameters, None for those not given. limit: most entries.
+    Raises as `ask`.
+    """
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        asked = {**query, "limit": min(limit - len(found), _PAGE), "cursor": cursor}
+        parameters = urlencode({key: value for key, value in asked.items() if value is not None})
+        answer = ask("GET", f"{path}?{parameters}", None, url=url, config=config, tenant=tenant)
+        found += answer.get(name, [])
+        cursor = answer.get("next")
+        if cursor is None or not answer.get(name):
+            break
+    return found[:limit]
 
 
 def date(seconds: Any) -> str:

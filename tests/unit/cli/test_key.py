@@ -181,3 +181,20 @@ def test_wrong_use_of_tokens_says_what_to_do_in_one_line(
     assert advice in done.stderr
     assert "1234" not in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_rotated_key_replaces_the_file_and_keeps_its_public_half_beside(run: Run, place: Path) -> None:
+    before = (place / "issuer.pem").read_text()
+    rotated = run("key", "rotate", "issuer.pem", "--overlap", "50", "--now", "1800000000", "--json")
+    assert rotated.exit_code == 0, rotated.output
+    answer = json.loads(rotated.stdout)
+    assert answer["overlap_ends"] == 1_800_000_050
+    assert run("key", "thumbprint", "issuer.pem").stdout == answer["thumbprint"] + "\n"
+    assert (place / "issuer.pem").read_text() != before
+    (entry,) = json.loads((place / "issuer.pem.retired").read_text())["retired"]
+    assert entry["until"] == 1_800_000_050
+    assert "d" not in entry["key"]
+    assert run("key", "rotate", "issuer.pem").stderr.startswith("replaced issuer.pem: thumbprint ")
+    for wrong in ("none.pem", "holder.jwk", "issuer-public.pem"):
+        refused = run("key", "rotate", wrong)
+        assert (refused.exit_code, wrong in refused.stderr) == (2, True)

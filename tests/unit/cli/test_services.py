@@ -79,8 +79,10 @@ def test_a_credential_is_offered_accepted_and_presented(
 
         offers = json.loads(run("offer", "list", *management, "--json").stdout)["offers"]
         assert [offer["state"] for offer in offers] == ["issued"]
+        assert run("offer", "cancel", offers[0]["offer_id"], *management).exit_code == 0
         again = run("offer", "cancel", offers[0]["offer_id"], *management)
         assert (again.exit_code, again.stderr.partition(":")[0]) == (1, "transition_refused")
+        _manage(run, management)
         _trust(tmp_path, issuer["issuer"])
         _present(tmp_path, run, credential, services)
 
@@ -88,6 +90,36 @@ def test_a_credential_is_offered_accepted_and_presented(
     assert (gone.exit_code, gone.stderr.partition(":")[0]) == (1, "fetch_failed")
     assert run("wallet", "remove", credential).exit_code == 0
     assert run("wallet", "list").stdout == ""
+
+
+def _manage(run: Run, management: tuple[str, str]) -> None:
+    """What else an operator does with offers, and sees of what was issued."""
+    claims = json.dumps({"given_name": "Zoë", "family_name": "Łuczak"}).encode()
+    create = ("offer", "create", "--configuration", "identity", "--claims", "-", *management)
+    more = ("--reference", "case 7", "--deferred", "--authorization-code", "--lifetime", "60")
+    made = run(*create, *more, "--qr", "offer.svg", "--json", stdin=claims)
+    assert made.exit_code == 0, made.output
+    assert "pre-authorized_code" not in made.stdout
+    assert Path("offer.svg").read_bytes().startswith(b"<?xml")
+    assert Path("offer.svg").stat().st_mode & 0o077 == 0
+    offer = json.loads(made.stdout)["offer_id"]
+    line = run("offer", "list", "--reference", "case 7", *management).stdout
+    assert line == run("offer", "show", offer, *management).stdout
+    assert line.rstrip("\n").split("\t")[::5] == [offer, "case 7"]
+    assert run(*create, "--qr", "offer.gif", stdin=claims).exit_code == 2
+    assert run("offer", "show", "none", *management).stderr.startswith("offer_unknown:")
+
+    (found,) = json.loads(run("issued", "find", "--configuration", "identity", *management, "--json").stdout)[
+        "issued"
+    ]
+    assert run("issued", "find", *management).stdout.startswith(f"{found['issued_id']}\t")
+    assert run("issued", "find", "--until", "1", *management).stdout == ""
+    assert run("deferred", "list", *management).stdout == ""
+    for verdict in ("approve", "deny"):
+        assert run("deferred", verdict, "none", *management).stderr.startswith("transaction_unknown:")
+    rotated = json.loads(run("key", "rotate-encryption", *management, "--json").stdout)
+    assert rotated["published_at"] < rotated["destroyed_at"]
+    assert run("offer", "list", "--tenant", "town", *management).stderr.startswith("not_found:")
 
 
 def _trust(place: Path, issuer: str) -> None:
