@@ -17,7 +17,6 @@ from safeconduct.protocols.oauth import authorization_request as requests
 from safeconduct.protocols.oauth import form, pkce, token
 from safeconduct.protocols.oauth.authorization_details import CredentialDetail
 from safeconduct.protocols.oauth.authorization_request import AuthorizationRequest
-from safeconduct.services.issuer import configuration
 from safeconduct.services.issuer.accounts import hash_password
 
 CALLBACK = "https://wallet.example/callback"
@@ -34,7 +33,7 @@ redirect_uris = ["{CALLBACK}", "{NATIVE}", "com.example.wallet:/callback"]
 client_id = "other-wallet"
 redirect_uris = ["{CALLBACK}"]
 """
-_CONFIGURATIONS = """
+CONFIGURATIONS = """
 [[configurations]]
 id = "identity"
 vct = "https://issuer.example/identity"
@@ -51,8 +50,6 @@ scope = "diploma"
 [configurations.claims]
 given_name = { mandatory = true }
 """
-SCOPES = "scope" in configuration._Described.__struct_fields__
-CONFIGURATIONS = _CONFIGURATIONS if SCOPES else re.sub("scope = .*", "", _CONFIGURATIONS)
 _HASH = hash_password(PASSWORD)
 ACCOUNTS = f"""
 [[accounts]]
@@ -183,7 +180,7 @@ class CodeWallet(SmallWallet):
             await person.sign_in()
             return str(parameters_of(await person.decide())["code"])
 
-    async def redeem_code(self, code: str, *, proof: str | None = None, **bent: str | None) -> Response:
+    async def redeem_code(self, code: str, /, *, proof: str | None = None, **bent: str | None) -> Response:
         members: dict[str, str | None] = {
             "grant_type": token.AUTHORIZATION_CODE,
             "code": code,
@@ -210,7 +207,8 @@ class CodeWallet(SmallWallet):
         granted = answer.json()
         self.access_token = granted["access_token"]
         details = granted.get("authorization_details", [])
-        self.identifiers = tuple(name for detail in details for name in detail["credential_identifiers"])
+        named = tuple(name for detail in details for name in detail["credential_identifiers"])
+        self.identifiers = named or ("none was given",)
 
 
 def code_wallet(house: House, **members: Any) -> CodeWallet:
