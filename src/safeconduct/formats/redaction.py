@@ -67,6 +67,9 @@ class Disclosure(msgspec.Struct, frozen=True):
     value: Any = None
     key: Any = None
 
+    def __repr__(self) -> str:
+        return f"<Disclosure: {self.kind}>"
+
 
 class Codec(Protocol):
     """What a format tells the engine; instances are frozen."""
@@ -140,6 +143,9 @@ class Concealed(msgspec.Struct, frozen=True):
 
     tree: Any
     disclosures: tuple[Disclosure, ...]
+
+    def __repr__(self) -> str:
+        return f"<Concealed: {len(self.disclosures)} disclosures>"
 
 
 def conceal(
@@ -232,6 +238,9 @@ class Located(msgspec.Struct, frozen=True):
     path: Path
     outer: tuple[Disclosure, ...]
 
+    def __repr__(self) -> str:
+        return f"<Located: {len(self.path)} levels deep>"
+
 
 class Revealed(msgspec.Struct, frozen=True):
     """What `reveal` returns.
@@ -243,6 +252,9 @@ class Revealed(msgspec.Struct, frozen=True):
     trees: tuple[dict[Any, Any], ...]
     withheld: int
     located: tuple[Located, ...]
+
+    def __repr__(self) -> str:
+        return f"<Revealed: {self.withheld} withheld>"
 
 
 def reveal(

@@ -34,6 +34,9 @@ class Held(msgspec.Struct, frozen=True):
     located: tuple[Located, ...]
     trees: tuple[Mapping[Any, Any], ...]
 
+    def __repr__(self) -> str:
+        return f"<Held: {len(self.located)} disclosures>"
+
 
 class VerifiedIssued(msgspec.Struct, frozen=True):
     """An issued token that the holder may keep; only `check_issued` makes one. `present` takes it as it is.

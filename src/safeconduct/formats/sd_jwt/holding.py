@@ -7,6 +7,7 @@ import msgspec
 
 from safeconduct.crypto.algorithms import ALGORITHMS
 from safeconduct.crypto.keys import PublicKey
+from safeconduct.crypto.x509 import Certificate
 from safeconduct.errors import Rejected
 from safeconduct.formats import paths
 from safeconduct.formats.redaction import Located, Path
@@ -37,17 +38,22 @@ class Held(msgspec.Struct, frozen=True):
     trees: tuple[Mapping[str, Any], ...]
     withheld: int
 
+    def __repr__(self) -> str:
+        return f"<Held: {len(self.located)} disclosures>"
+
 
 class VerifiedIssued(msgspec.Struct, frozen=True):
     """An issued token that the holder may keep; only `check_issued` makes one. `present` takes it as it is.
 
-    claims: all of them, disclosed. redactable: the paths of what can be withheld. decoys: digests without a
+    claims: all of them, disclosed. issuer_certificate: that of `issuer_key`, where it was believed for one
+    (`x5c`). redactable: the paths of what can be withheld. decoys: digests without a
     disclosure; nobody but the issuer can tell a decoy from a claim that was kept from the holder.
     """
 
     claims: Claims
     issuer: str | None
     issuer_key: PublicKey | None
+    issuer_certificate: Certificate | None
     redactable: tuple[Path, ...]
     decoys: int
     profile: str
@@ -89,7 +95,7 @@ def check_issued(
     """
     held = open_held(data, holder, profiles, accept)
     opened = held.opened
-    issuer_key = token.check_signature(opened, trust=trust, algorithms=algorithms, now=now)
+    signatory = token.check_signature(opened, trust=trust, algorithms=algorithms, now=now)
     claims = held.trees[0]
     values.check_order(claims)
     values.check_clock(claims, now=now, leeway=leeway)
@@ -102,7 +108,8 @@ def check_issued(
     return VerifiedIssued(
         claims=Claims(claims),
         issuer=opened.issuer,
-        issuer_key=issuer_key,
+        issuer_key=None if signatory is None else signatory.key,
+        issuer_certificate=None if signatory is None else signatory.certificate,
         redactable=tuple(located.path for located in held.located),
         decoys=held.withheld,
         profile=opened.profile.name,

@@ -19,6 +19,7 @@ _RULE = "SD-JWT-VC, JWT VC Issuer Metadata"
 _IDENTIFIER = re.compile(
     r"(https?)://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?"
 )
+_DOTS = frozenset({".", ".."})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -43,6 +44,9 @@ def url_for(issuer: str, *, allow_http_loopback: bool = False) -> str:
     if found is None or not (found[1] == "https" or (allow_http_loopback and found[2] in _LOOPBACK)):
         raise Rejected("issuer_not_url", "The issuer is not an https URL of a host and path.", rule=_RULE)
     path = (found[4] or "").removesuffix("/")
+    if any(segment.lower().replace("%2e", ".") in _DOTS for segment in path.split("/")):
+        # Fetching would take them away, and with them the well-known path: any file of the host would do.
+        raise Rejected("issuer_not_url", "The issuer's path has dots that lead elsewhere.", rule=_RULE)
     return f"{found[1]}://{found[2]}{found[3] or ''}/.well-known/jwt-vc-issuer{path}"
 
 

@@ -1,6 +1,7 @@
 """One SD-JWT as an issuer made it, opened and checked step by step, whether issued or presented."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -9,10 +10,11 @@ import msgspec
 from safeconduct import limits
 from safeconduct.crypto import algorithms as known
 from safeconduct.crypto.keys import PublicKey
+from safeconduct.crypto.x509 import Certificate
 from safeconduct.encoding import json
 from safeconduct.envelope import jws
 from safeconduct.envelope.jws import ParsedJws
-from safeconduct.errors import Malformed, Rejected, SafeconductError
+from safeconduct.errors import Malformed, Rejected, SafeconductError, Unsupported
 from safeconduct.formats.redaction import Disclosure, Revealed, reveal
 from safeconduct.formats.sd_jwt import codec, values
 from safeconduct.formats.sd_jwt.codec import SD_ALG, JsonCodec
@@ -68,31 +70,31 @@ def open_token(envelope: Envelope, profiles: Iterable[Profile], accept: Collecti
     return OpenToken(envelope, messages, profile, token_codec, payload, disclosures)
 
 
+class Signatory(msgspec.Struct, frozen=True):
+    """Who signed a token. certificate: what the key was believed for, None where it is trusted itself."""
+
+    key: PublicKey
+    certificate: Certificate | None = None
+
+
 def check_signature(
     token: OpenToken, *, trust: Trust, algorithms: Collection[str], now: int
-) -> PublicKey | None:
-    """Check the issuer's signature and return the key that made it, None where the caller waived the check.
+) -> Signatory | None:
+    """Check the issuer's signature and return who made it, None where the caller waived the check.
 
     algorithms: COSE names, as in a `Policy`. now: seconds, for certificates.
     Of several signatures one must be by a trusted key.
     Raises Rejected: issuer_unknown, signature_invalid; Unsupported: algorithm_unsupported; and what
-    `Trust.keys_for` raises for certificates. Source: RFC 9901 §7.1 steps 2.1 to 2.3.
+    `Trust.leaf_for` raises for certificates. Source: RFC 9901 §7.1 steps 2.1 to 2.3.
     """
     if trust.issuer_unchecked:
         return None
     accepted = jose_names(frozenset(algorithms))
-    failure: SafeconductError = Rejected(
-        "issuer_unknown", "No trusted key belongs to the issuer that the token names."
-    )
-    for message, unprotected in zip(token.messages, token.envelope.headers, strict=True):
-        for key in _keys(token, message, unprotected, trust, now):
-            try:
-                jws.verify(message, key=key, algorithms=accepted, typ=None)
-            except SafeconductError as error:
-                failure = error
-            else:
-                return key
-    raise failure
+    *others, last = zip(token.messages, token.envelope.headers, strict=True)
+    for message, unprotected in others:
+        with suppress(Rejected, Unsupported):
+            return _signatory(token.issuer, message, unprotected, trust, accepted, now)
+    return _signatory(token.issuer, *last, trust, accepted, now)
 
 
 def key_identifier(message: ParsedJws, unprotected: Mapping[str, Any]) -> str | None:
@@ -176,11 +178,32 @@ def _payload(message: ParsedJws) -> dict[str, Any]:
     return payload
 
 
-def _keys(
-    token: OpenToken, message: ParsedJws, unprotected: Mapping[str, Any], trust: Trust, now: int
-) -> tuple[PublicKey, ...]:
-    kid = key_identifier(message, unprotected)
+def _signatory(
+    issuer: str | None,
+    message: ParsedJws,
+    unprotected: Mapping[str, Any],
+    trust: Trust,
+    algorithms: Collection[str],
+    now: int,
+) -> Signatory:
+    failure: SafeconductError = Rejected(
+        "issuer_unknown", "No trusted key belongs to the issuer that the token names."
+    )
+    for candidate in _candidates(issuer, message, unprotected, trust, now):
+        try:
+            jws.verify(message, key=candidate.key, algorithms=algorithms, typ=None)
+        except SafeconductError as error:
+            failure = error
+        else:
+            return candidate
+    raise failure
+
+
+def _candidates(
+    issuer: str | None, message: ParsedJws, unprotected: Mapping[str, Any], trust: Trust, now: int
+) -> Iterable[Signatory]:
     x5c = message.header.get("x5c")
-    if x5c is None:
-        return trust.keys_for(token.issuer, kid)
-    return trust.keys_for(token.issuer, kid, x5c, now=now)
+    leaf = None if x5c is None else trust.leaf_for(issuer, x5c, now=now)
+    if leaf is not None:
+        return (Signatory(leaf.key, leaf),)
+    return map(Signatory, trust.keys_for(issuer, key_identifier(message, unprotected)))

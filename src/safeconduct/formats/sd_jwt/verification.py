@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from safeconduct.crypto.keys import PublicKey
+from safeconduct.crypto.x509 import Certificate
 from safeconduct.encoding import json
 from safeconduct.envelope import jws
 from safeconduct.envelope.jws import ParsedJws
@@ -30,8 +31,9 @@ class VerifiedPresentation(msgspec.Struct, frozen=True):
 
     claims: the Processed SD-JWT Payload. key_binding: the claims of the KB-JWT, None if there was none and
     the policy waived it. issuer: as the token names it. holder: the key that signed the KB-JWT.
-    issuer_key: None if its check was waived. profile: its name. withheld: digests that nothing answered.
-    status: where its revocation stands; asking there is the caller's part.
+    issuer_key: None if its check was waived. issuer_certificate: of that key, where it was believed for its
+    `x5c`; if `issuer` is None, it alone says who that is. profile: its name. withheld: digests that nothing
+    answered. status: where its revocation stands; asking there is the caller's part.
     """
 
     claims: Claims
@@ -39,6 +41,7 @@ class VerifiedPresentation(msgspec.Struct, frozen=True):
     issuer: str | None
     holder: PublicKey | None
     issuer_key: PublicKey | None
+    issuer_certificate: Certificate | None
     profile: str
     withheld: int
     status: StatusReference | None
@@ -67,7 +70,7 @@ def verify(data: str | bytes | Parsed, *, trust: Trust, policy: Policy, now: int
             "key_binding_missing", "The presentation has no key binding.", rule="RFC 9901 §7.3 step 2"
         )
     # §7.1 step 2: a trusted issuer signed it.
-    issuer_key = token.check_signature(sd_jwt, trust=trust, algorithms=policy.algorithms, now=now)
+    signatory = token.check_signature(sd_jwt, trust=trust, algorithms=policy.algorithms, now=now)
     # §7.1 steps 3 to 5: the disclosures.
     revealed = token.reveal_token(sd_jwt)
     claims = revealed.trees[0]
@@ -87,7 +90,8 @@ def verify(data: str | bytes | Parsed, *, trust: Trust, policy: Policy, now: int
         key_binding=None if key_binding is None else Claims(key_binding),
         issuer=claims.get("iss"),
         holder=holder,
-        issuer_key=issuer_key,
+        issuer_key=None if signatory is None else signatory.key,
+        issuer_certificate=None if signatory is None else signatory.certificate,
         profile=presented.profile.name,
         withheld=revealed.withheld,
         status=status,
@@ -114,7 +118,7 @@ def _check_binding(
 ) -> dict[str, Any]:
     """Check the KB-JWT (§7.3 steps 5.2 to 5.8) and return its claims."""
     typ = binding.header.get("typ")
-    if type(typ) is not str or typ.lower() not in _KB_TYPES:
+    if type(typ) is not str or not typ.isascii() or typ.lower() not in _KB_TYPES:
         raise Rejected("kbt_typ", "The key binding is not typed as one.", rule=f"{_STEP_5}.4")
     jws.verify(binding, key=holder, algorithms=token.jose_names(policy.algorithms), typ=None)
     claims = _binding_claims(binding)

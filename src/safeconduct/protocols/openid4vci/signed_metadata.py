@@ -24,7 +24,7 @@ MEDIA_TYPE = "application/jwt"
 """The content type under which signed metadata is asked for and served."""
 
 _RULE = "OpenID4VCI §12.2.3"
-_OWN = frozenset({"iss", "sub", "iat", "exp"})
+_OWN = frozenset({"iss", "sub", "iat", "nbf", "exp"})
 
 _Url = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.URL_CHARS)]
 
@@ -75,7 +75,7 @@ def verify_signed_metadata(
 
     Raises Rejected: "metadata_sub" (it is about another issuer), "metadata_iss" (somebody else has signed
     who may not), "jwt_signer_unknown", "signature_invalid",
-    "jwt_expired", "iat_in_future"; and others of the envelope and the chain.
+    "jwt_expired", "jwt_not_yet_valid", "iat_in_future"; and others of the envelope and the chain.
     """
     parsed = jws.parse(text, max_bytes=limits.JWT_BYTES)
     members = json.loads_object(parsed.payload, max_bytes=limits.METADATA_BYTES)
@@ -87,7 +87,7 @@ def verify_signed_metadata(
         # Whoever is trusted for credentials of its own is not therefore trusted to speak for this issuer.
         raise Rejected("metadata_iss", "The metadata is signed by a party that may not.", rule=_RULE)
     jwt.verify_trusted(parsed, issuer=signer, trust=trust, now=now, algorithms=algorithms, typ=TYPE)
-    jwt.check_validity(nbf=None, exp=claims.exp, now=now, leeway=leeway)
+    jwt.check_validity(nbf=claims.nbf, exp=claims.exp, now=now, leeway=leeway)
     if claims.iat > now + leeway:
         raise Rejected("iat_in_future", "The metadata was signed in the future.", rule=_RULE)
     return {name: value for name, value in members.items() if name not in _OWN}
@@ -97,4 +97,5 @@ class _Claims(msgspec.Struct, frozen=True):
     sub: _Url
     iat: jwt.Number
     iss: _Url | None = None
+    nbf: jwt.Number | None = None
     exp: jwt.Number | None = None

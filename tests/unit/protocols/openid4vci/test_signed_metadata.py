@@ -141,6 +141,8 @@ def test_metadata_has_its_time() -> None:
     assert verify(sign(lifetime=60), now=NOW + 59 + skew)
     refused(sign(lifetime=60), "jwt_expired", now=NOW + 60 + skew)
     refused(sign(), "iat_in_future", now=NOW - skew - 1)
+    refused(forge(nbf=NOW + skew + 1), "jwt_not_yet_valid")
+    assert "nbf" not in verify(forge(nbf=NOW + skew))
 
 
 def test_the_jwts_own_claims_are_no_members() -> None:
