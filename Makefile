@@ -12,7 +12,7 @@ READY := .venv/.installed
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -rs
 
-.PHONY: help demo test lint format bench fuzz interop docs lock clean
+.PHONY: help demo test lint format bench fuzz interop load docs lock clean
 
 help: ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ fuzz: $(READY) ## throw garbage at every parser, guided by coverage where atheri
 interop: $(READY) ## install the foreign implementations and test against them
 	@scripts/interop.sh
 	@$(PYTEST) -m interop tests/interop
+
+load: $(READY) ## let 200 wallets meet two dying issuer processes on one PostgreSQL
+	@SAFECONDUCT_LOAD_WALLETS=200 $(PYTEST) tests/load
 
 docs: $(READY) ## check that every link, code place and test named in the documents exists
 	@$(BIN)/python scripts/check_docs.py
