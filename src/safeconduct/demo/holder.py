@@ -1,6 +1,7 @@
 """The holder of the demonstration: a real wallet, whose line and whose keys are watched."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -56,9 +57,17 @@ class Holder(msgspec.Struct):
 
 @asynccontextmanager
 async def open_holder(
-    parties: Parties, directory: Path, *, through: Callable[[Fetcher], Fetcher] = lambda line: line
+    parties: Parties,
+    directory: Path,
+    *,
+    through: Callable[[Fetcher], Fetcher] = lambda line: line,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    browse: Callable[[str], None] = lambda _url: None,
 ) -> AsyncIterator[Holder]:
-    """Open a wallet on the parties' network. through: wraps its line, for tests."""
+    """Open a wallet on the parties' network.
+
+    through: wraps its line, for tests. sleep, browse: as `open_wallet` has them.
+    """
     tape: list[Exchange] = []
     notices: list[Notice] = []
     signed: list[Signed] = []
@@ -71,6 +80,8 @@ async def open_holder(
             fetcher=recorded,
             new_key=watched_keys(signed),
             report=notices.append,
+            sleep=sleep,
+            browse=browse,
         )
         async with opened as wallet:
             yield Holder(wallet, directory, tape, notices, signed)

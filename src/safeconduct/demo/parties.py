@@ -4,6 +4,7 @@ import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp
 
 from safeconduct.clock import Clock
 from safeconduct.encoding import json
-from safeconduct.net.fetch import Fetcher, HttpFetcher
+from safeconduct.net.fetch import Fetcher, HttpFetcher, Response
 from safeconduct.net.in_process import InProcess
 from safeconduct.net.recording import Exchange, RecordingFetcher
 from safeconduct.protocols.oauth import urls
@@ -144,19 +145,28 @@ class Parties(msgspec.Struct, frozen=True):
     admin_url: str
     admin_token: Secret
 
-    async def offer(self, claims: Mapping[str, Any], *, tx_code: bool) -> Offer:
-        """Make an offer as the issuer's operator does."""
-        wish = {"configuration_id": "identity", "claims": claims, "tx_code": tx_code}
+    async def offer(
+        self, claims: Mapping[str, Any], *, tx_code: bool, configuration: str = "identity", **wish: Any
+    ) -> Offer:
+        """Make an offer as the issuer's operator does. wish: more members of the request for it."""
+        asked = {"configuration_id": configuration, "claims": claims, "tx_code": tx_code, **wish}
+        made = (await self.manage("POST", "/offers", asked)).json()
+        return Offer(made["offer_uri"], made.get("tx_code"))
+
+    async def approve(self) -> None:
+        """Let the issuer's operator agree to everything that waits for it."""
+        for waiting in (await self.manage("GET", "/deferred")).json()["deferred"]:
+            await self.manage("POST", f"/deferred/{waiting['transaction_id']}/approve")
+
+    async def manage(self, method: str, path: str, wish: Mapping[str, Any] | None = None) -> Response:
+        """Speak to the issuer's management."""
         headers = {
             "Authorization": f"Bearer {self.admin_token.reveal()}",
             "Content-Type": "application/json",
         }
+        content = None if wish is None else json.dumps(wish)
         async with self.network.fetcher() as fetcher:
-            response = await fetcher.request(
-                "POST", f"{self.admin_url}/offers", headers=headers, content=json.dumps(wish)
-            )
-        made = response.json()
-        return Offer(made["offer_uri"], made.get("tx_code"))
+            return await fetcher.request(method, self.admin_url + path, headers=headers, content=content)
 
 
 def file_pages(database: Path) -> bytes:
@@ -172,10 +182,12 @@ async def open_parties(
     clock: Clock,
     require_encryption: bool = True,
     credentials_per_identifier: int = 1,
+    issuer_settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> AsyncIterator[Parties]:
     """Start all services with their files in a directory.
 
     require_encryption, credentials_per_identifier: the issuer's settings of these names.
+    issuer_settings: any others of them.
     """
     issuer, wallet_server, verifier = (
         Party(name, network.address(name), directory / f"{name}.db")
@@ -192,6 +204,7 @@ async def open_parties(
         require_encryption=require_encryption,
         credentials_per_identifier=credentials_per_identifier,
     )
+    settings = msgspec.structs.replace(settings, **issuer_settings)
     opened = open_issuer(settings, telemetry=issuer.telemetry(), clock=clock)
     async with (
         opened as listeners,
