@@ -9,6 +9,8 @@ opposite with the disclosures that are at hand, and refuses any that no digest a
 
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -111,6 +113,9 @@ class Codec(Protocol):
 
     def check_key(self, key: Any) -> None:
         """Raise Malformed unless `key` may be a claim key."""
+
+    def check_keys(self, keys: Collection[Any]) -> None:
+        """Check several keys as `check_key` does."""
 
     def wrapped(self, item: Any) -> tuple[Any, Callable[[Any], Any]] | None:
         """Open an item that wraps another (a tag); None for a leaf. Raises Malformed for what may not be."""
@@ -315,8 +320,12 @@ class _Revealer:
 
     def map(self, entries: Mapping[Any, Any], depth: int, path: Path) -> dict[Any, Any]:
         _check_depth(depth, len(entries))
+        leaves, marker = self.leaves, self.marker
+        if leaves.issuperset(map(type, entries.values())) and marker not in entries:
+            self.codec.check_keys(entries)
+            return dict(entries)
         result: dict[Any, Any] = {}
-        leaves, marker, check_key = self.leaves, self.marker, self.codec.check_key
+        check_key = self.codec.check_key
         marker_type = type(marker)  # cbor2's simple(59) equals the integer 59
         digests = _ABSENT
         for key, item in entries.items():
@@ -333,10 +342,14 @@ class _Revealer:
         if type(digests) is not list:
             raise Malformed("digest_malformed", "The redacted claim keys are not an array.")
         self.admit(digests, path)
-        by_digest, leaves, marker, check_key = self.by_digest, self.leaves, self.marker, self.codec.check_key
         fixed: frozenset[Any] = frozenset() if path else self.fixed
-        for digest in digests:
-            disclosure = by_digest.pop(digest, None)
+        found: Iterable[Disclosure | None] = map(self.by_digest.pop, digests, repeat(None))
+        if not self.aliased and not self.locate:
+            found = [*found]
+            if self.simple_entries(found, result, fixed):
+                return
+        leaves, marker, check_key = self.leaves, self.marker, self.codec.check_key
+        for disclosure in found:
             if disclosure is None:
                 self.withheld += 1
                 continue
@@ -354,6 +367,31 @@ class _Revealer:
                 raise Rejected("claim_reserved", "A disclosure reveals the marker of redacted claims.")
             simple = type(value) in leaves and not self.locate
             result[key] = value if simple else self.inner(disclosure, depth + 1, path, key)
+
+    def simple_entries(
+        self, found: list[Disclosure | None], result: dict[Any, Any], fixed: frozenset[Any]
+    ) -> bool:
+        """Reveal entries that have plain values and new keys, without a step of Python for each of them.
+
+        Returns False, with nothing revealed, where one of them wants a closer look.
+        """
+        shown = [*filter(None, found)]
+        if not _ENTRIES.issuperset(map(_KIND, shown)):
+            return False
+        keys = [*map(_KEY, shown)]
+        self.codec.check_keys(keys)
+        revealed = dict(zip(keys, map(_VALUE, shown), strict=True))
+        if not (
+            len(revealed) == len(shown)
+            and self.leaves.issuperset(map(type, revealed.values()))
+            and revealed.keys().isdisjoint(result)
+            and fixed.isdisjoint(revealed)
+            and self.marker not in revealed
+        ):
+            return False
+        result |= revealed
+        self.withheld += len(found) - len(shown)
+        return True
 
     def array(self, items: list[Any], depth: int, path: Path) -> list[Any]:
         _check_depth(depth, len(items))
@@ -410,6 +448,8 @@ class _Revealer:
 
 
 _ABSENT = object()
+_KIND, _KEY, _VALUE = attrgetter("kind"), attrgetter("key"), attrgetter("value")
+_ENTRIES = frozenset({"entry"})
 
 
 def _check_depth(depth: int, items: int) -> None:

@@ -112,6 +112,10 @@ class CborCodec(msgspec.Struct, frozen=True):
         if key == _ELLIPSIS and self.profile.element == "ellipsis":
             raise Malformed("claim_key", "The key of a redacted element stands in a map of claims.")
 
+    def check_keys(self, keys: Collection[Any]) -> None:
+        """Check several keys as `check_key` does, which returns nothing or raises."""
+        any(map(self.check_key, keys))
+
     def wrapped(self, item: Any) -> tuple[Any, Callable[[Any], Any]] | None:
         """Open a tag. Raises Malformed: claim_value for what may not stand in claims."""
         if type(item) is Tag:

@@ -86,6 +86,11 @@ class JsonCodec(msgspec.Struct, frozen=True):
                 "claim_reserved", "A claim has a name that digests need.", rule="RFC 9901 §4.1; §7.1 step 3"
             )
 
+    def check_keys(self, keys: Collection[Any]) -> None:
+        """Check several claim names that JSON has given, so that they are text, as `check_key` does."""
+        if not _RESERVED.isdisjoint(keys):
+            any(map(self.check_key, keys))
+
     def wrapped(self, _item: Any) -> tuple[Any, Callable[[Any], Any]] | None:
         """Raise Malformed: claim_value; JSON has nothing that wraps another item."""
         raise Malformed("claim_value", "A claim has a type that JSON cannot carry.", rule=_RULE)
