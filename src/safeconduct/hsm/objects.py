@@ -19,6 +19,16 @@ def only(session: Session, place: Pkcs11Uri, kind: ObjectClass) -> Any:
     return found[0]
 
 
+def usable(key: Any, use: type) -> Any:
+    """Returns the key if the token allows that use of it, else raises HsmError "hsm_key_unsupported".
+
+    use: a mixin of python-pkcs11; a key whose attributes forbid the use lacks its methods.
+    """
+    if not isinstance(key, use):
+        raise HsmError("hsm_key_unsupported", "The token does not let the key be used for this.")
+    return key
+
+
 def all_of(session: Session, place: Pkcs11Uri, kind: ObjectClass) -> list[Any]:
     """Returns every key of that place and kind."""
     wanted: dict[Attribute, Any] = {Attribute.CLASS: kind}

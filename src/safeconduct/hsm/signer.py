@@ -4,13 +4,14 @@ import hashlib
 from typing import Any, NoReturn
 
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass, Session
+from pkcs11.types import SignMixin
 
 from safeconduct.crypto.algorithms import Algorithm
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.kinds import kind_for
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.hsm.errors import HsmError
-from safeconduct.hsm.objects import all_of, only
+from safeconduct.hsm.objects import all_of, only, usable
 from safeconduct.hsm.token import Token, token_of
 from safeconduct.hsm.uri import Pkcs11Uri
 
@@ -86,7 +87,8 @@ class Pkcs11Signer:
     def _key(self, session: Session) -> Any:
         """The private key's handle, which is good for one session."""
         if self._found is None or self._found[0] is not session:
-            self._found = (session, only(session, self._place, ObjectClass.PRIVATE_KEY))
+            key = usable(only(session, self._place, ObjectClass.PRIVATE_KEY), SignMixin)
+            self._found = (session, key)
         return self._found[1]
 
     def __repr__(self) -> str:

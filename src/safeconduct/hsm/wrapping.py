@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, MechanismFlag, ObjectClass, Session
 from pkcs11.exceptions import EncryptedDataInvalid, EncryptedDataLenRange, GeneralError
+from pkcs11.types import DecryptMixin, EncryptMixin
 
 from safeconduct.hsm.errors import HsmError
-from safeconduct.hsm.objects import all_of, only
+from safeconduct.hsm.objects import all_of, only, usable
 from safeconduct.hsm.token import token_of
 from safeconduct.hsm.uri import Pkcs11Uri
 
@@ -49,7 +50,7 @@ def wrap(place: Pkcs11Uri, secret: bytes, context: bytes) -> bytes:
     nonce = secrets.token_bytes(_NONCE_BYTES)
 
     def work(session: Session) -> bytes:
-        key = only(session, place, ObjectClass.SECRET_KEY)
+        key = usable(only(session, place, ObjectClass.SECRET_KEY), EncryptMixin)
         return bytes(key.encrypt(secret, **_gcm(nonce, context)))
 
     return nonce + token_of(place).call(work)
@@ -62,7 +63,7 @@ def unwrap(place: Pkcs11Uri, wrapped: bytes, context: bytes) -> bytes:
     nonce, ciphertext = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
 
     def work(session: Session) -> bytes:
-        key = only(session, place, ObjectClass.SECRET_KEY)
+        key = usable(only(session, place, ObjectClass.SECRET_KEY), DecryptMixin)
         try:
             return bytes(key.decrypt(ciphertext, **_gcm(nonce, context)))
         except (EncryptedDataInvalid, EncryptedDataLenRange, GeneralError):
