@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from sqlalchemy import Connection, insert, select
-from tests.flows.small_wallet import CLAIMS, ISSUER, NOW, House, issuer_house
+from tests.flows.small_wallet import ADMIN, ADMIN_TOKEN, CLAIMS, ISSUER, NOW, House, issuer_house
 
 from safeconduct import limits
 from safeconduct.encoding import json
@@ -20,7 +20,7 @@ from safeconduct.protocols.openid4vci.offer import CredentialOffer
 from safeconduct.services.issuer import openapi
 from safeconduct.services.issuer.admin import admin_routes
 from safeconduct.services.issuer.digests import code_of, digest_of
-from safeconduct.services.issuer.tables import grants, issued, transactions
+from safeconduct.services.issuer.tables import grants, issued, links, transactions
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER as BRANCH
 
@@ -381,6 +381,36 @@ def test_request_keys_are_replaced_on_demand(tmp_path: Path) -> None:
         assert before.isdisjoint(await kids())
         assert (await wallet.send(body)).status == 200
         assert answer["destroyed_at"] > answer["published_at"]
+
+    played(scene, tmp_path)
+
+
+def test_a_login_link_is_made_for_a_subject_and_kept_as_a_digest(tmp_path: Path) -> None:
+    async def scene(house: House, store: Store) -> None:
+        made = await house.manage("POST", "/links", {"subject": "account 7"})
+        assert made.status == 201
+        link = made.json()
+        assert link["url"].startswith(f"{ISSUER}/login/")
+        assert link["expires_in"] == house.settings.login_link_lifetime
+        secret = link["url"].rpartition("/")[2]
+        (row,) = await store(lambda connection: connection.execute(select(links)).all())
+        assert (row.tenant, row.subject, row.digest) == (ISSUER, "account 7", digest_of(secret))
+        for body in ({}, {"subject": ""}, {"subject": "a", "more": 1}):
+            assert problem(await house.manage("POST", "/links", body)) == (400, "message_malformed")
+        plain = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": "text/plain"}
+        refused = await house.fetcher.request("POST", f"{ADMIN}/links", headers=plain, content=b"{}")
+        assert problem(refused) == (415, "content_type_unsupported")
+        large = await house.manage("POST", "/links", {"subject": "x" * limits.JSON_BYTES})
+        assert problem(large) == (413, "body_too_large")
+
+    played(scene, tmp_path)
+
+
+def test_an_answer_to_a_wrong_method_names_all_that_the_path_takes(tmp_path: Path) -> None:
+    async def scene(house: House, store: Store) -> None:
+        refused = await house.manage("PATCH", "/offers/0")
+        assert refused.status == 405
+        assert refused.headers["allow"] == "DELETE, GET, HEAD"
 
     played(scene, tmp_path)
 

@@ -1,10 +1,12 @@
 """An application around a service's routes: a public one, or one for management on a listener of its own."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from safeconduct import limits
@@ -69,8 +71,27 @@ class _Routes:
         self._router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = dict(scope)  # the router writes into its scope
         scope["app"] = self  # with an "app" in the scope, the router raises instead of answering itself
-        await self._router(scope, receive, send)
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+                raise
+            # RFC 9110 §15.5.6: all methods of the path, not those of one route
+            allowed = ", ".join(sorted(_methods(self._router.routes, asked)))
+            raise HTTPException(error.status_code, headers={"Allow": allowed}) from None
+
+
+def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:
+    found: set[str] = set()
+    for route in routes:
+        match, below = route.matches(scope)
+        if isinstance(route, Route) and match is not Match.NONE:
+            found |= route.methods or set()
+        elif isinstance(route, Mount) and match is Match.FULL:
+            found |= _methods(route.routes, {**scope, **below})
+    return found
 
 
 class _BearerOnly:
