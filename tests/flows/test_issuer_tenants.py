@@ -2,12 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.flows.code_flow import (
+    ACCOUNTS,
+    CLIENTS,
+    CONFIGURATIONS,
+    browser,
+    code_wallet,
+    parameters_of,
+)
 from tests.flows.small_wallet import ADMIN, ADMIN_TOKEN, CLAIMS, NOW, Clock, House, SmallWallet
 
 from safeconduct.encoding import json
@@ -23,9 +31,9 @@ TOWN, SCHOOL = f"{HOST}/town", f"{HOST}/school"
 
 
 @contextlib.asynccontextmanager
-async def two_tenants(folder: Path, **of_school: Any) -> AsyncIterator[House]:
+async def two_tenants(folder: Path, *, of_both: Mapping[str, Any], **of_school: Any) -> AsyncIterator[House]:
     base = IssuerSettings(
-        database=DatabaseUrl(f"sqlite:///{folder}/issuer.db"), admin_token=Secret(ADMIN_TOKEN)
+        database=DatabaseUrl(f"sqlite:///{folder}/issuer.db"), admin_token=Secret(ADMIN_TOKEN), **of_both
     )
     town = msgspec.structs.replace(base, name="town", identifier=TOWN, signing_key=KeyPlace(folder / "a.pem"))
     school = msgspec.structs.replace(
@@ -39,9 +47,15 @@ async def two_tenants(folder: Path, **of_school: Any) -> AsyncIterator[House]:
             yield House(fetcher, clock, telemetry, settings)
 
 
-def played(scene: Callable[[House], Awaitable[None]], folder: Path, **of_school: Any) -> None:
+def played(
+    scene: Callable[[House], Awaitable[None]],
+    folder: Path,
+    *,
+    of_both: Mapping[str, Any] | None = None,
+    **of_school: Any,
+) -> None:
     async def main() -> None:
-        async with two_tenants(folder, **of_school) as house:
+        async with two_tenants(folder, of_both=of_both or {}, **of_school) as house:
             await scene(house)
 
     asyncio.run(main())
@@ -206,3 +220,51 @@ def test_the_log_names_routes_and_no_tenants_path_parameters(
     assert {line.get("route") for line in lines if line["event"] == "request_answered"} == {
         "/offers/{offer_id}"
     }
+
+
+def test_what_a_login_at_one_gives_is_worth_nothing_at_another(tmp_path: Path) -> None:
+    for name, text in {"clients": CLIENTS, "accounts": ACCOUNTS, "configurations": CONFIGURATIONS}.items():
+        (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
+    files = {name: tmp_path / f"{name}.toml" for name in ("clients", "accounts", "configurations")}
+
+    async def scene(house: House) -> None:
+        here, there = code_wallet(house, issuer=TOWN), code_wallet(house, issuer=SCHOOL)
+        there.dpop_key, there.verifier = here.dpop_key, here.verifier
+        await here.push()
+        there.pushed = here.pushed
+        async with browser(house) as person:
+            assert (await person.open(there.url())).status_code == 400
+            await person.open(here.url())
+            await person.sign_in()
+            code = parameters_of(await person.decide())["code"]
+        refused = await there.redeem_code(code)
+        assert (refused.status, refused.json()["error"]) == (400, "invalid_grant")
+        granted = await here.redeem_code(code)
+        here.keep(granted)
+        refresh_token = granted.json()["refresh_token"]
+        refused = await there.refresh(refresh_token)
+        assert (refused.status, refused.json()["error"]) == (400, "invalid_grant")
+        assert (await here.refresh(refresh_token)).status == 200
+
+    played(scene, tmp_path, of_both={**files, "refresh_token_lifetime": 600})
+
+
+def test_an_invitation_and_a_login_link_lead_to_their_own_issuer_alone(tmp_path: Path) -> None:
+    (tmp_path / "clients.toml").write_text(CLIENTS, encoding="utf-8")
+
+    async def scene(house: House) -> None:
+        offer = await offer_of(house, "town", grants=["authorization_code"])
+        read = await wallet_at(house, TOWN).read_offer(offer["offer_uri"])
+        assert read.authorization_code is not None
+        for issuer, status in ((SCHOOL, 400), (TOWN, 201)):
+            wallet = code_wallet(house, issuer=issuer)
+            answer = await wallet.push(issuer_state=read.authorization_code.issuer_state)
+            assert answer.status == status, answer.body
+        link = (await house.manage("POST", "/tenants/town/links", {"subject": "s"})).json()["url"]
+        assert link.startswith(f"{TOWN}/login/")
+        for tenant, logged_in in (("school", False), ("town", True)):
+            async with browser(house) as person:
+                page = await person.open(link.replace("/town/", f"/{tenant}/"))
+                assert (page.status_code < 400) == logged_in, page.text
+
+    played(scene, tmp_path, of_both={"clients": tmp_path / "clients.toml"})
