@@ -201,6 +201,13 @@ class CodeWallet(SmallWallet):
         body = form.encode_form((name, value) for name, value in members.items() if value is not None)
         return await self.redeem_form(body, proof=proof)
 
+    async def redeem_form(self, body: bytes, *, proof: str | None = None) -> Response:
+        proof = proof or self.proof_of_possession("/token")
+        headers = {"Content-Type": form.MEDIA_TYPE, "DPoP": proof, **self.extra}
+        answer = await self.fetcher.request("POST", f"{self.issuer}/token", headers=headers, content=body)
+        self.dpop_nonce = answer.headers.get("dpop-nonce", self.dpop_nonce)
+        return answer
+
     def keep(self, answer: Response) -> None:
         """Takes over what a token response gives."""
         assert answer.status == 200, answer.body
