@@ -183,3 +183,10 @@ def test_a_holder_who_signs_as_issuer_is_unknown() -> None:
     forged = GOOD.but(issuer_key=HOLDER_KEY)
     assert code_of(forged) == "signature_invalid"
     assert code_of(forged.claiming({"iss": "https://holder.example"})) == "issuer_unknown"
+
+
+def test_a_part_of_a_claim_cannot_be_let_stand_in_clear_with_the_rest_of_it_unseen() -> None:
+    token = ISSUED.claiming({"residence": {"country": "DE", "street": "Am Ring 1"}})
+    assert check_issued(token, clear=["nationalities", "residence"])
+    with pytest.raises(ValueError, match="whole claim"):
+        check_issued(token, clear=["nationalities", "residence.country"])

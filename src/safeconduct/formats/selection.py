@@ -42,6 +42,13 @@ def choose(
     return {needed.encoded for item in chosen for needed in (*item.outer, item.disclosure)}
 
 
+def whole_claim(path: Path) -> Any:
+    """Return the key of a path to a claim at the top; raises ValueError for a path into one."""
+    if len(path) != 1:
+        raise ValueError("what may stand in clear is a whole claim, not a part of one")
+    return path[0]
+
+
 def _by_paths(
     disclose: Iterable[str], located: Sequence[Located], trees: Sequence[Any], resolve: Resolve
 ) -> Choice:

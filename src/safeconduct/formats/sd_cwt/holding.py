@@ -18,6 +18,7 @@ from safeconduct.formats.sd_cwt.confirmation import confirmed_key
 from safeconduct.formats.sd_cwt.labels import CLAIM_NAMES, CNF
 from safeconduct.formats.sd_cwt.profile import IETF_08, Profile, check_leniencies
 from safeconduct.formats.sd_cwt.token import OpenToken
+from safeconduct.formats.selection import whole_claim
 from safeconduct.trust import WAIVED, Trust, Waived
 
 _ANY_ALGORITHM = frozenset(algorithm.name for algorithm in ALGORITHMS)
@@ -139,7 +140,7 @@ def _check_expected(
 
 
 def _check_clear(opened: OpenToken, allowed: Collection[str]) -> None:
-    labels = {resolve(paths.parse(text))[0] for text in allowed}
+    labels = {whole_claim(resolve(paths.parse(text))) for text in allowed}
     expected = _REGISTERED | opened.profile.own_claims | {opened.profile.marker}
     for key in opened.clear:
         if key not in labels and key not in expected:

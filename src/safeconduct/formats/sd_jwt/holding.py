@@ -19,6 +19,7 @@ from safeconduct.formats.sd_jwt.parsing import parse
 from safeconduct.formats.sd_jwt.profile import DEFAULT_PROFILES, Profile
 from safeconduct.formats.sd_jwt.token import OpenToken
 from safeconduct.formats.sd_jwt.values import StatusReference
+from safeconduct.formats.selection import whole_claim
 from safeconduct.trust import WAIVED, Trust, Waived
 
 _ANY_ALGORITHM = frozenset(algorithm.name for algorithm in ALGORITHMS)
@@ -164,7 +165,7 @@ def _check_expected(
 
 
 def _check_clear(opened: OpenToken, allowed: Collection[str]) -> None:
-    names = {resolve(paths.parse(text))[0] for text in allowed}
+    names = {whole_claim(resolve(paths.parse(text))) for text in allowed}
     for name in opened.payload:
         if name not in names and name not in values.REGISTERED and name != SD:
             raise Rejected("claim_in_clear", "A claim stands in clear that should not.", rule=_RULE)
