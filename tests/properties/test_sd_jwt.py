@@ -156,6 +156,7 @@ def test_a_path_takes_everything_inside_it_along(tree: dict[Any, Any], data: st.
     assert same(verify(shown).claims.wire, {**OWN, **disclosed(tree, chosen)})
 
 
+@settings(deadline=None)
 @given(st.lists(names | st.builds(Index, st.integers(0, 10**8)), min_size=1, max_size=4))
 def test_a_path_that_is_written_is_read_again(path: list[Any]) -> None:
     assert claim_sets.resolve(paths.parse(claim_sets.path_text(tuple(path)))) == tuple(path)
@@ -205,6 +206,7 @@ def survives(data: bytes) -> None:
             assert error.code  # noqa: PT017
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_give_a_safeconduct_error(data: bytes) -> None:
     survives(data)

@@ -36,8 +36,10 @@ def loads(
     Raises Malformed: "json_malformed" (not JSON, not UTF-8, NaN or Infinity, a number too large, a lone
     surrogate), "json_duplicate_member", "json_too_large", "json_too_deep".
     """
-    raw, text = _both_forms(data, max_bytes)
-    if _depth(raw, max_depth) > max_depth:
+    if len(data) > max_bytes:
+        raise _too_large()
+    raw, text = _from_text(data, max_bytes) if isinstance(data, str) else _from_bytes(data)
+    if raw.count(b"[") + raw.count(b"{") > max_depth < _depth(raw):
         raise Malformed("json_too_deep", "JSON is nested deeper than allowed here.")
     try:
         value, end = _scan(text, 0)
@@ -90,19 +92,21 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
     return encoder.encode(value).encode("utf-8")
 
 
-def _both_forms(data: bytes | str, max_bytes: int) -> tuple[bytes, str]:
-    if len(data) > max_bytes:
-        raise _too_large()
+def _from_text(text: str, max_bytes: int) -> tuple[bytes, str]:
     try:
-        if isinstance(data, str):
-            raw, text = data.encode("utf-8"), data
-        else:
-            raw, text = data, data.decode("utf-8")
+        raw = text.encode("utf-8")
     except UnicodeError as error:
         raise _malformed("JSON text is not UTF-8.") from error
     if len(raw) > max_bytes:
         raise _too_large()
     return raw, text
+
+
+def _from_bytes(raw: bytes) -> tuple[bytes, str]:
+    try:
+        return raw, raw.decode("utf-8")
+    except UnicodeError as error:
+        raise _malformed("JSON text is not UTF-8.") from error
 
 
 def _with_space_around(text: str) -> Any:
@@ -112,11 +116,8 @@ def _with_space_around(text: str) -> Any:
         raise _malformed("Text is not JSON.") from error
 
 
-def _depth(raw: bytes, enough: int) -> int:
-    """Most brackets open at once outside of strings; a bound at or below `enough` will do."""
-    openers = raw.count(b"[") + raw.count(b"{")
-    if openers <= enough:
-        return openers
+def _depth(raw: bytes) -> int:
+    """Most brackets open at once outside of strings."""
     brackets = _STRING.sub(b"", raw).translate(_STEPS, _NOT_BRACKETS)
     return max(accumulate(array("b", brackets), initial=0))
 

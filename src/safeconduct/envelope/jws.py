@@ -62,17 +62,16 @@ def parse(text: str, *, max_bytes: int = limits.JWT_BYTES) -> ParsedJws:
     """
     if len(text) > max_bytes:
         raise Malformed("jws_too_large", "The JWS is longer than allowed here.")
-    parts = text.split(".", 3)
-    if len(parts) != 3:
-        raise _malformed("A compact JWS has three parts.")
     try:
-        header = json.loads_object(b64.decode(parts[0], max_bytes=limits.JOSE_HEADER_BYTES))
-        payload = b64.decode(parts[1], max_bytes=max_bytes)
-        signature = b64.decode(parts[2], max_bytes=max_bytes)
-    except SafeconductError as error:
+        parts = text.encode("ascii").split(b".", 3)
+        if len(parts) != 3:
+            raise _malformed("A compact JWS has three parts.")
+        encoded, payload, signature = b64.decode_each(parts)
+        header = json.loads_object(encoded, max_bytes=limits.JOSE_HEADER_BYTES)
+    except (SafeconductError, UnicodeError) as error:
         raise _malformed("A part of the JWS is not base64url, or its header is not a JSON object.") from error
     _check_header(header)
-    signing_input = text[: -len(parts[2]) - 1].encode("ascii")
+    signing_input = b".".join(parts[:2])
     return ParsedJws(header=header, payload=payload, signing_input=signing_input, signature=signature)
 
 

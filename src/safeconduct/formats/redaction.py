@@ -324,6 +324,8 @@ class _Revealer:
         if leaves.issuperset(map(type, entries.values())) and marker not in entries:
             self.codec.check_keys(entries)
             return dict(entries)
+        if type(marker) is str:
+            return self.named(dict(entries), depth, path)
         result: dict[Any, Any] = {}
         check_key = self.codec.check_key
         marker_type = type(marker)  # cbor2's simple(59) equals the integer 59
@@ -334,6 +336,16 @@ class _Revealer:
                 continue
             check_key(key)
             result[key] = item if type(item) in leaves else self.value(item, depth + 1, (*path, key))
+        if digests is not _ABSENT:
+            self.entries(digests, result, depth, path)
+        return result
+
+    def named(self, result: dict[Any, Any], depth: int, path: Path) -> dict[Any, Any]:
+        """Reveal in a map whose marker is a text, which equals no key of another type."""
+        digests = result.pop(self.marker, _ABSENT)
+        self.codec.check_keys(result)
+        for key in [key for key, item in result.items() if type(item) not in self.leaves]:
+            result[key] = self.value(result[key], depth + 1, (*path, key))
         if digests is not _ABSENT:
             self.entries(digests, result, depth, path)
         return result
