@@ -80,6 +80,7 @@ class World:
         self.nonce = "dpop-nonce-1"
         self.identifier = "identifier-of-128-random-bits"
         self.spent = False
+        self.batch_size = 1
         self.payload: bytes | None = None
         self.format = SD_CWT
         self.proof_algorithms: tuple[str, ...] = ("unheard-of", "ES256")
@@ -122,6 +123,7 @@ class World:
             nonce_endpoint=f"{ISSUER}/nonce",
             request_encryption=request if self.encrypts else None,
             response_encryption=response if self.encrypts and self.encrypts_responses else None,
+            batch_size=self.batch_size,
             configurations=(
                 CredentialConfiguration(
                     id="identity",
@@ -311,6 +313,11 @@ class Bench(msgspec.Struct, frozen=True):
     directory: Path
     notices: list[Notice]
     moments: list[int]
+    slept: list[float] = []
+
+    def hurry(self) -> None:
+        """Let sleeping only move the clock."""
+        self.slept.append(0)
 
     def run(self, steps: Callable[[Wallet], Awaitable[Any]]) -> Any:
         """Open the wallet, take the steps, close it."""
@@ -321,12 +328,21 @@ class Bench(msgspec.Struct, frozen=True):
 
         return asyncio.run(main())
 
+    async def sleep(self, seconds: float) -> None:
+        """Move the clock."""
+        self.slept.append(seconds)
+        self.moments.append(self.moments[-1] + max(int(seconds), 1))
+
     @asynccontextmanager
     async def wallet(self) -> Any:
         """Open the wallet."""
         settings = WalletSettings(store=self.directory, allow_loopback_http=False)
         async with open_wallet(
-            settings, clock=lambda: self.moments[-1], fetcher=self.world, report=self.notices.append
+            settings,
+            clock=lambda: self.moments[-1],
+            fetcher=self.world,
+            report=self.notices.append,
+            sleep=self.sleep if self.slept else asyncio.sleep,
         ) as wallet:
             yield wallet
 
