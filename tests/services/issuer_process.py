@@ -5,12 +5,11 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any, NoReturn
 
 from safeconduct.services.issuer import delivery_store, open_issuer, redemption_store
 from safeconduct.services.issuer.service import Issuer
-from safeconduct.settings import DatabaseUrl, IssuerSettings, Secret
+from safeconduct.settings import DatabaseUrl, IssuerSettings, KeyPlace, Secret
 from safeconduct.telemetry import Telemetry
 from safeconduct.web.serve import until_signalled
 
@@ -27,7 +26,7 @@ def main() -> None:
         admin_port=0,
         admin_token=Secret(ADMIN_TOKEN),
         database=DatabaseUrl(database),
-        signing_key=Path(key),
+        signing_key=KeyPlace(key),
         tx_code_attempts=5,
     )
     asyncio.run(_serve(settings))

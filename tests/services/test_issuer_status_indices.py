@@ -1,0 +1,56 @@
+"""Places in status lists are given once, by processes and threads at once, on either kind of database."""
+
+import asyncio
+import itertools
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from safeconduct.services.issuer.status_store import StatusIndex, take_status_index
+from safeconduct.services.issuer.tables import status, status_lists
+from safeconduct.storage import Database
+from safeconduct.storage.migrations import ISSUER
+
+TENANT = "https://issuer.example"
+NOW = 1_800_000_000
+SIZE = 1024
+TAKERS, ROUNDS, EACH = 6, 8, 17
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/issuer.db"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+def _taken(opened: Database) -> list[StatusIndex]:
+    return opened.run_sync(take_status_index, TENANT, EACH, secrets.token_bytes, size=SIZE, now=NOW)
+
+
+def test_each_place_is_given_once(database: str) -> None:
+    """Each taker has its own connections, as processes have, and takes while the others do."""
+
+    async def open_all() -> list[Database]:
+        return [await Database.open(database, branch=ISSUER) for _ in range(TAKERS)]
+
+    takers = asyncio.run(open_all())
+    try:
+        with ThreadPoolExecutor(TAKERS) as pool:
+            batches = list(pool.map(_taken, takers * ROUNDS))
+        places = list(itertools.chain.from_iterable(batches))
+        assert len(places) == len(set(places)) == TAKERS * ROUNDS * EACH
+
+        def counted(connection: Any) -> tuple[int, int]:
+            rows = select(func.count()).select_from(status)
+            noted = select(func.sum(status_lists.c.taken))
+            return connection.execute(rows).scalar_one(), connection.execute(noted).scalar_one()
+
+        assert takers[0].run_sync(counted) == (len(places), len(places))
+    finally:
+        for taker in takers:
+            asyncio.run(taker.close())
