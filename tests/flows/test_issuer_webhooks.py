@@ -1,25 +1,27 @@
 """Events reach the operator signed, again until they are received; each attempt is made by one process."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
-from tests.flows.small_wallet import ISSUER, Clock
+from tests.flows.small_wallet import ADMIN, ADMIN_TOKEN, ISSUER, Clock, House
 from tests.unit.services.issuer.stand_ins import Server, fetchers, refusing
 
 from safeconduct.encoding import json
 from safeconduct.errors import Rejected
-from safeconduct.net.fetch import Response
-from safeconduct.services.issuer import event_store
+from safeconduct.net.fetch import HttpFetcher, Response
+from safeconduct.net.in_process import InProcess
+from safeconduct.services.issuer import event_store, open_issuer, opening
 from safeconduct.services.issuer.event_store import EventKind
 from safeconduct.services.issuer.signature import SIGNATURE_HEADER, verify
 from safeconduct.services.issuer.tables import events
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.services.issuer.webhooks import PAUSES, Webhooks
-from safeconduct.settings import IssuerSettings, Secret
+from safeconduct.settings import DatabaseUrl, IssuerSettings, KeyPlace, Secret
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER as BRANCH
 from safeconduct.telemetry import Telemetry
@@ -57,7 +59,7 @@ class Stage:
 
     async def happen(self, kind: EventKind = "issued", tenant: str = ISSUER) -> str:
         event = event_store.new_event(
-            lambda size: bytes([self.clock.now % 251]) * size,
+            lambda size: hashlib.sha256(str(self.clock.now).encode()).digest()[:size],
             kind=kind,
             tenant=tenant,
             configuration_id="identity",
@@ -222,6 +224,62 @@ def test_a_webhook_nearby_is_reached_only_where_a_setting_says_so(private: bool)
         assert (len(public.received), len(near.received)) == ((0, 1) if private else (1, 0))
 
     played(scene, webhook_private=private)
+
+
+def test_many_events_are_sent_in_one_go_and_a_failure_leaves_the_rest_for_later() -> None:
+    async def scene(stage: Stage) -> None:
+        for _ in range(50):
+            await stage.happen()
+        broken = answering(500)
+        await stage.process(broken).send_due()
+        assert len(broken.received) == 16
+        server = answering(200)
+        await stage.process(server).send_due()
+        assert len(server.received) == 34
+        stage.clock.now += PAUSES[0]
+        await stage.process(server).send_due()
+        assert await stage.waiting() == 0
+
+    played(scene)
+
+
+def test_a_running_issuer_tells_of_what_it_issues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "WEBHOOK_SECONDS", 0.01)
+    told = asyncio.Event()
+
+    def receive(*_: Any) -> Response:
+        told.set()
+        return Response(200, {}, b"")
+
+    async def main() -> None:
+        server, clock = Server(receive), Clock()
+        settings = IssuerSettings(
+            identifier=ISSUER,
+            database=DatabaseUrl("sqlite://"),
+            signing_key=KeyPlace(tmp_path / "key.pem"),
+            admin_token=Secret(ADMIN_TOKEN),
+            webhook_url=URL,
+            webhook_secret=SECRET,
+        )
+        telemetry = Telemetry.silent("issuer")
+        async with open_issuer(settings, telemetry=telemetry, clock=clock, fetchers=fetchers(server)) as [
+            public,
+            admin,
+        ]:
+            transport = InProcess({ISSUER: public.app, ADMIN: admin.app})
+            async with HttpFetcher(allow_loopback=False, transport=transport) as fetcher:
+                house = House(fetcher, clock, telemetry, settings)
+                wallet = house.wallet()
+                await wallet.take_token((await house.offer(reference="case 7"))["offer_uri"])
+                assert (await wallet.ask()).status == 200
+                await asyncio.wait_for(told.wait(), 30)
+        ((_, headers, body),) = server.received
+        verify(SECRET, headers[SIGNATURE_HEADER], body, now=clock.now)
+        event = json.loads_object(body)
+        assert (event["kind"], event["reference"], event["tenant"]) == ("issued", "case 7", ISSUER)
+        assert b"Mustermann" not in body
+
+    asyncio.run(main())
 
 
 def test_without_a_webhook_nothing_is_sent() -> None:

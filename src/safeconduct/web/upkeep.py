@@ -14,14 +14,16 @@ from safeconduct.telemetry import Telemetry
 
 @asynccontextmanager
 async def repeatedly(
-    work: Callable[[], Awaitable[None]], *, seconds: float, telemetry: Telemetry
+    work: Callable[[], Awaitable[None]], *, seconds: float, telemetry: Telemetry, on_entering: bool = True
 ) -> AsyncIterator[None]:
     """Do the work once on entering, then every so many seconds until left.
 
-    A database out of reach is logged and waited for. Any other error is logged, ends the repetition and is
-    raised on leaving; on entering, every error is raised.
+    on_entering: False where a service must not wait for it to begin. A database out of reach is logged and
+    waited for. Any other error is logged, ends the repetition and is raised on leaving; on entering, every
+    error is raised.
     """
-    await work()
+    if on_entering:
+        await work()
     task = asyncio.create_task(_repeat(work, seconds, telemetry))
     try:
         yield

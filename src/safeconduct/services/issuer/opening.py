@@ -66,7 +66,7 @@ async def open_issuer(
         await stack.enter_async_context(repeatedly(keeping.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry))
         if webhooks.wanted:
             await stack.enter_async_context(
-                repeatedly(webhooks.send_due, seconds=WEBHOOK_SECONDS, telemetry=telemetry)
+                repeatedly(webhooks.send_due, seconds=WEBHOOK_SECONDS, telemetry=telemetry, on_entering=False)
             )
         yield _listeners(settings, tenants, database, telemetry)
 

@@ -44,19 +44,24 @@ class Webhooks:
         return bool(self._tenants)
 
     async def send_due(self) -> None:
-        """Sends what is due, at most a few of each tenant, and forgets what was received or is hopeless."""
-        for tenant in self._tenants:
+        """Sends what is due, a few at once of each tenant, and forgets what was received or is hopeless."""
+        await asyncio.gather(*map(self._send_due_of, self._tenants))
+
+    async def _send_due_of(self, tenant: Tenant) -> None:
+        now = self._clock()
+        lost = await tenant.database.run(event_store.give_up, tenant.url, now=now, attempts=len(PAUSES))
+        if lost:
+            self._outcomes.labels("given_up").inc(lost)
+            tenant.telemetry.log.error("webhook_given_up", count=lost)
+        received = [True]
+        while all(received) and received:  # after a failure, what is left waits for the next time
             now = self._clock()
-            lost = await tenant.database.run(event_store.give_up, tenant.url, now=now, attempts=len(PAUSES))
-            if lost:
-                self._outcomes.labels("given_up").inc(lost)
-                tenant.telemetry.log.error("webhook_given_up", count=lost)
             due = await tenant.database.run(
                 event_store.take_due, tenant.url, now=now, pauses=PAUSES, count=_AT_ONCE
             )
-            await asyncio.gather(*(self._send(tenant, event, now) for event in due))
+            received = await asyncio.gather(*(self._send(tenant, event, now) for event in due))
 
-    async def _send(self, tenant: Tenant, event: Sending, now: int) -> None:
+    async def _send(self, tenant: Tenant, event: Sending, now: int) -> bool:
         settings = tenant.settings
         assert settings.webhook_secret is not None
         headers = {
@@ -68,14 +73,14 @@ class Webhooks:
                 "POST", settings.webhook_url, headers=headers, content=event.body, max_bytes=_ANSWER_BYTES
             )
         except SafeconductError as error:
-            self._failed(tenant, event, error.code)
-            return
+            return self._failed(tenant, event, error.code)
         if not 200 <= answer.status < 300:
-            self._failed(tenant, event, "webhook_refused")
-            return
+            return self._failed(tenant, event, "webhook_refused")
         await tenant.database.run(event_store.sent, event.id)
         self._outcomes.labels("received").inc()
+        return True
 
-    def _failed(self, tenant: Tenant, event: Sending, code: str) -> None:
+    def _failed(self, tenant: Tenant, event: Sending, code: str) -> bool:
         self._outcomes.labels("failed").inc()
         tenant.telemetry.log.warning("webhook_failed", code=code, attempt=event.attempt)
+        return False
