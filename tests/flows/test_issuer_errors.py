@@ -164,15 +164,48 @@ def test_insufficient_scope(tmp_path: Path) -> None:
 # What a credential request can have wrong.
 
 
+async def _store(database: str, statement: str, **values: Any) -> None:
+    """What the authorization server would have stored."""
+    async with await Database.open(database, branch=BRANCH) as other:
+        await other.run(lambda connection: connection.execute(sqlalchemy.text(statement), values))
+
+
 async def _by_scope(database: str) -> None:
     """Makes the grant one that was given by scope, as without authorization details."""
-    async with await Database.open(database, branch=BRANCH) as other:
-        await other.run(
-            lambda connection: connection.execute(
-                sqlalchemy.text("UPDATE issuer_identifiers SET named = :no, digest = :any"),
-                {"no": False, "any": b"of nothing"},
+    statement = "UPDATE issuer_identifiers SET named = :no, digest = :any"
+    await _store(database, statement, no=False, any=b"of nothing")
+
+
+def test_a_proof_is_by_the_client_that_the_token_was_given_to(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/issuer.db"
+
+    async def case(_house: House, wallet: SmallWallet) -> None:
+        await _store(database, "UPDATE issuer_grants SET client_id = 'wallet-1'")
+
+        async def ask(client_id: str | None) -> Response:
+            nonce = await wallet.nonces()
+            proof = create_proof(
+                key=wallet.holder, audience=ISSUER, now=NOW, nonce=nonce, client_id=client_id
             )
-        )
+            return await wallet.ask(proofs=Proofs("jwt", (proof,)))
+
+        refused(await ask("wallet-2"), "invalid_proof")
+        assert (await ask("wallet-1")).status == 200
+        assert (await ask(None)).status == 200  # `iss` is optional
+
+    play(tmp_path, case, database=database)
+
+
+def test_a_token_may_be_good_for_less_than_its_grant(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/issuer.db"
+
+    async def case(_house: House, wallet: SmallWallet) -> None:
+        await _store(database, "UPDATE issuer_tokens SET configuration_ids = '[\"other\"]'")
+        refused(await wallet.ask(), "unknown_credential_identifier")
+        answer = await wallet.ask(credential_identifier=None, credential_configuration_id="identity")
+        refused(answer, "insufficient_scope", status=403)
+
+    play(tmp_path, case, database=database)
 
 
 def test_a_token_that_was_granted_by_scope_asks_by_configuration(tmp_path: Path) -> None:
@@ -319,6 +352,35 @@ def test_invalid_notification_id_and_request(tmp_path: Path) -> None:
         refused(await wallet.notify("unknown", "credential_accepted"), "invalid_notification_id")
         answer = await wallet.send(b"{}", path="/notification", content_type="application/json")
         refused(answer, "invalid_notification_request")
+
+    play(tmp_path, case)
+
+
+@pytest.mark.parametrize("path", PATHS[:2])
+def test_nothing_is_decrypted_before_token_and_proof_are_good(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreements: list[str] = []
+    exchange = AgreementKey.exchange
+
+    def counted(key: AgreementKey, peer: Any) -> bytes:
+        agreements.append(key.curve)
+        return exchange(key, peer)
+
+    async def case(_house: House, wallet: SmallWallet) -> None:
+        body = await wallet.seal(b"{}")
+        monkeypatch.setattr(AgreementKey, "exchange", counted)
+        elsewhere = wallet.proof_of_possession("/notification", access_token=wallet.access_token)
+        for headers in (
+            {"authorization": None},
+            {"authorization": "DPoP x"},
+            {"dpop": None},
+            {"dpop": elsewhere},
+        ):
+            assert (await wallet.send(body, path=path, **headers)).status == 401
+        assert agreements == []
+        assert (await wallet.send(body, path=path)).status == 400
+        assert len(agreements) == 1
 
     play(tmp_path, case)
 

@@ -120,7 +120,9 @@ def test_two_processes_are_one_issuer(tmp_path: Path, database: str) -> None:
         offer = await site.offer(tx_code=True)
         wallet = site.wallet()
         await wallet.take_token(offer["offer_uri"], tx_code=offer["tx_code"])
-        assert len(wallet.open(await wallet.ask())) == 1
+        answer = await wallet.ask()
+        assert len(wallet.open(answer)) == 1
+        assert answer.headers["date"]
         assert await site.state(offer) == "issued"
 
     async def attempts(site: Cluster) -> None:
