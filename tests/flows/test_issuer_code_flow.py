@@ -212,6 +212,22 @@ def test_a_push_challenges_for_a_nonce_and_takes_a_proof_once(tmp_path: Path) ->
     play(tmp_path, story)
 
 
+def test_strangers_cannot_fill_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STRANGERS_ROWS", 3)
+
+    async def story(house: House) -> None:
+        wallet = code_wallet(house)
+        for _ in range(3):
+            assert (await wallet.push()).status == 201
+        answer = await wallet.push()
+        refused(answer, "temporarily_unavailable", status=503)
+        assert "retry-after" in answer.headers
+        house.clock.now += 61
+        refused(await wallet.push(), "temporarily_unavailable", status=503)  # they are still there
+
+    play(tmp_path, story)
+
+
 # The authorization endpoint.
 
 

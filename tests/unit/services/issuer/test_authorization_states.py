@@ -13,8 +13,9 @@ from safeconduct.protocols.oauth.authorization_request import AuthorizationReque
 from safeconduct.protocols.oauth.errors import InvalidRequest
 from safeconduct.services.issuer import authorization_states as life
 from safeconduct.services.issuer import authorization_store as store
+from safeconduct.services.issuer import grant_store
 from safeconduct.services.issuer.authorization_store import Identity, NewAuthorization, Pushed
-from safeconduct.services.issuer.tables import authorizations, grants
+from safeconduct.services.issuer.tables import attempts, authorizations, grants, links
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
 
@@ -148,3 +149,25 @@ def test_only_the_arrows_of_the_table_lead_anywhere(state: life.State, event: li
     with pytest.raises(InvalidRequest) as caught:
         life.advance(state, event)
     assert caught.value.code == "request_uri_used"
+
+
+def test_what_is_over_is_swept_away() -> None:
+    database = asyncio.run(Database.open("sqlite://", branch=ISSUER))
+    try:
+        story = Story(database)
+        story.run(store.add_link, TENANT, b"link", subject="erika", expires_at=10)
+        story.run(store.take_attempt, b"account", limit=5, now=0, expires_at=10)
+
+        def rows() -> list[int]:
+            tables = (authorizations, links, attempts)
+            return [
+                story.run(lambda connection, table=table: len(connection.execute(select(table)).all()))
+                for table in tables
+            ]
+
+        story.run(grant_store.sweep, now=9, keep_grants_since=0)
+        assert rows() == [1, 1, 1]
+        story.run(grant_store.sweep, now=10, keep_grants_since=0)
+        assert rows() == [0, 0, 0]
+    finally:
+        asyncio.run(database.close())
