@@ -29,15 +29,15 @@ background_color = "#12107c"
 background_image = { uri = "https://…" }
 logo = { uri = "https://…", alt_text = "…" }
 
-[configurations.source]                   # who knows the claims, if not the offer: see `sources`
+# [configurations.source]                 # who knows the claims, if not the offer: see `sources`
 
 [[display]]                               # of the issuer itself; once for each language
 name = "Example Issuer"
 locale = "en"
 logo = { uri = "https://…" }
 
-SD-CWT is the default format: it is half the size of an SD-JWT, and what this issuer gave out before it knew
-any other.
+SD-CWT is the default format: as it travels, it is a quarter smaller than an SD-JWT, and it is what this issuer
+gave out before it knew any other.
 """
 
 import tomllib
