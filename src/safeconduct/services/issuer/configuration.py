@@ -36,8 +36,8 @@ name = "Example Issuer"
 locale = "en"
 logo = { uri = "https://…" }
 
-SD-CWT is the default format: as it travels, it is a quarter smaller than an SD-JWT, and it is what this issuer
-gave out before it knew any other.
+SD-CWT is the default format: as it travels, it is a quarter smaller than an SD-JWT, and it is what this
+issuer gave out before it knew any other.
 """
 
 import tomllib
