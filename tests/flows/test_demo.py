@@ -29,6 +29,7 @@ def test_json_is_one_document_with_every_finding() -> None:
     status, printed = play(json=True)
     document = json.loads(printed)
     assert (status, document["held"]) == (0, True)
+    assert [further["kept"] for further in document["further"]] == [True] * 3
     assert document["presented"]["claims"] == [
         "age_over_18",
         "cnf",

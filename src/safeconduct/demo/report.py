@@ -39,6 +39,7 @@ def print_json(console: Console, story: "Story") -> None:
             "as_chosen": story.presented_as_chosen,
             "claims": sorted(story.shown.claims),
         },
+        "further": [msgspec.to_builtins(further) for further in story.further],
         "notices": story.issued,
         "wallet_server": [msgspec.to_builtins(passage) for passage in story.passages],
         "sightings": [
@@ -55,6 +56,8 @@ def _course(story: "Story") -> Table:
     table = Table(title="The life of a credential", show_header=False, title_justify="left")
     table.add_row("issued through the wallet server", _mark(not story.issued))
     table.add_row("two claims presented, all others withheld", _mark(story.presented_as_chosen))
+    for further in story.further:
+        table.add_row(further.name, _mark(further.kept))
     return table
 
 

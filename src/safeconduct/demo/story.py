@@ -15,7 +15,7 @@ from safeconduct.demo.holder import Holder, Secrets, open_holder, secrets_of
 from safeconduct.demo.parties import Network, Parties, Sockets, open_parties
 from safeconduct.demo.sightings import Passage, Sighting, passages, sightings
 from safeconduct.wallet.present import Outcome
-from safeconduct.wallet.records import Credential
+from safeconduct.wallet.records import Credential, Held, Waiting
 
 CLAIMS: dict[str, Any] = {
     "given_name": "Leokadia",
@@ -38,17 +38,55 @@ CLAIMS: dict[str, Any] = {
 DISCLOSED = ("given_name", "age_over_18")
 """What the verifier gets to see."""
 
+SD_JWT_CONFIGURATION = "identity_sd_jwt"
+"""The issuer's name for the same credential as an SD-JWT VC."""
+
+CONFIGURATIONS = f"""
+[[configurations]]
+id = "identity"
+also = {{ {SD_JWT_CONFIGURATION} = "dc+sd-jwt" }}
+vct = "https://issuer.example/credentials/identity"
+name = "Identity"
+decoys = 2
+
+[configurations.claims]
+given_name = {{ mandatory = true }}
+family_name = {{ mandatory = true }}
+birthdate = {{}}
+email = {{}}
+phone_number = {{}}
+"address.street_address" = {{}}
+"address.locality" = {{}}
+"address.postal_code" = {{}}
+"address.country" = {{}}
+"nationalities[]" = {{}}
+age_over_18 = {{}}
+document_number = {{}}
+"""
+"""What the issuer issues, as its operator writes it."""
+
+LATER = 10
+"""Seconds that the wallet waits for a credential that comes later."""
+
+
+class Further(msgspec.Struct, frozen=True):
+    """Another way in which a credential came through the wallet server, and whether all went as promised."""
+
+    name: str
+    kept: bool
+
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What happened.
 
     issued: the wallet's notices while it got the credential; none. shown: the verifier's outcome.
-    attempts: the attacks. sightings: who has what. passages: all that passed the wallet server.
-    seconds: how long it took.
+    further: other credentials. attempts: the attacks. sightings: who has what. passages: all that passed the
+    wallet server. seconds: how long it took.
     """
 
     issued: tuple[str, ...]
     shown: Outcome
+    further: tuple[Further, ...]
     attempts: tuple[Attempt, ...]
     sightings: tuple[Sighting, ...]
     passages: tuple[Passage, ...]
@@ -66,6 +104,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         return (
             not self.issued
             and self.presented_as_chosen
+            and all(further.kept for further in self.further)
             and all(attempt.repelled for attempt in self.attempts)
             and all(sighting.kept for sighting in self.sightings)
         )
@@ -91,11 +130,20 @@ async def play(directory: Path, *, network: Network, clock: Clock) -> Story:
     1. A credential is issued through the wallet server.
     2. Two of its claims are presented.
     3. What everybody has by then is searched.
-    4. Presentations are replayed and forged, and wallet servers turn hostile.
+    4. A batch, an SD-JWT VC and a credential that comes later are issued as well.
+    5. Presentations are replayed and forged, and wallet servers turn hostile.
     """
     began = time.monotonic()
+    configurations = directory / "configurations.toml"
+    configurations.write_text(CONFIGURATIONS, encoding="utf-8")
     async with (
-        open_parties(directory, network=network, clock=clock) as parties,
+        open_parties(
+            directory,
+            network=network,
+            clock=clock,
+            credentials_per_identifier=3,
+            issuer_settings={"configurations": configurations, "deferred_interval": 1},
+        ) as parties,
         open_holder(parties, directory / "wallet") as holder,
     ):
         credential, secrets = await _issue(parties, holder)
@@ -103,10 +151,12 @@ async def play(directory: Path, *, network: Network, clock: Clock) -> Story:
             credential.held.id, verifier=parties.verifier.url, disclose=DISCLOSED
         )
         seen = await sightings(parties, holder, secrets, disclosed=DISCLOSED)
+        further = await _further(parties, holder)
         attempts = await _attack(parties, holder, credential, directory)
         return Story(
             issued=tuple(notice.code for notice in holder.notices),
             shown=shown,
+            further=further,
             attempts=attempts,
             sightings=seen,
             passages=passages(parties.wallet_server),
@@ -119,6 +169,39 @@ async def _issue(parties: Parties, holder: Holder) -> tuple[Credential, Secrets]
     held = await holder.wallet.accept(offer.uri, tx_code=offer.tx_code, via=parties.wallet_server.url)
     credential = await holder.credential(held)
     return credential, secrets_of(holder, credential, offer, CLAIMS)
+
+
+async def _further(parties: Parties, holder: Holder) -> tuple[Further, ...]:
+    wallet, via = holder.wallet, parties.wallet_server.url
+
+    async def batch() -> bool:
+        offer = await parties.offer(CLAIMS, tx_code=False)
+        held = await wallet.accept(offer.uri, via=via, batch=3)
+        outcomes = [
+            await wallet.present_to(held.id, verifier=parties.verifier.url, disclose=DISCLOSED)
+            for _ in range(2)
+        ]
+        keys = {msgspec.json.encode(outcome.claims["cnf"]) for outcome in outcomes if outcome.accepted}
+        return isinstance(held, Held) and held.instances == 3 and len(keys) == 2
+
+    async def sd_jwt() -> bool:
+        offer = await parties.offer(CLAIMS, tx_code=False, configuration=SD_JWT_CONFIGURATION)
+        held = await wallet.accept(offer.uri, via=via)
+        shown = await wallet.show(held.id)
+        return bool(shown.claims["given_name"] == CLAIMS["given_name"])
+
+    async def later() -> bool:
+        offer = await parties.offer(CLAIMS, tx_code=False, deferred=True)
+        waiting = await wallet.accept(offer.uri, via=via)
+        await parties.approve()
+        [held] = await wallet.fetch(waiting.id, wait=LATER)
+        return isinstance(waiting, Waiting) and isinstance(held, Held)
+
+    return (
+        Further("a batch, of which two verifiers saw two keys", await batch()),
+        Further("an SD-JWT VC", await sd_jwt()),
+        Further("a credential that came later", await later()),
+    )
 
 
 async def _attack(
