@@ -86,7 +86,7 @@ def test_an_offer_by_reference_is_served_while_it_is_pending(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ({}, "message_malformed"),
+        ({}, "configuration_ambiguous"),
         ({"claims": CLAIMS}, "configuration_ambiguous"),
         ({"configuration_id": "identity", "configuration_ids": ["identity"]}, "configuration_ambiguous"),
         (
