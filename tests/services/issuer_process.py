@@ -52,7 +52,7 @@ def _die_before_delivery() -> None:
 
 
 def _die_while_delivering() -> None:
-    delivery_store.move = _die
+    delivery_store.move_by_id = _die
 
 
 def _die_after_delivery() -> None:
