@@ -126,6 +126,7 @@ def test_an_offer_comes_as_a_picture(tmp_path: Path, form: str, start: bytes) ->
         ({"subject": ""}, "message_malformed"),
         ({"subject": "a\u0000b"}, "message_malformed"),
         ({"reference": "a\nb"}, "message_malformed"),
+        ({"reference": "a\n"}, "message_malformed"),
         ({"reference": "x" * (limits.MANAGEMENT_TEXT_CHARS + 1)}, "message_malformed"),
     ],
 )
@@ -230,6 +231,7 @@ def test_a_list_is_read_page_by_page_while_it_grows(tmp_path: Path) -> None:
         assert set(seen) == set(made)
         half = (await house.manage("GET", "/offers?reference=r-1")).json()["offers"]
         assert {offer["offer_id"] for offer in half} == set(made[1::2])
+        assert (await house.manage("GET", "/offers?reference=null")).json() == {"offers": []}
         span = f"/offers?since={NOW + 1}&until={NOW + 2}&reference=r-1"
         found = (await house.manage("GET", span)).json()["offers"]
         assert {offer["offer_id"] for offer in found} == {made[3], made[5]}
@@ -249,6 +251,8 @@ def test_a_list_is_read_page_by_page_while_it_grows(tmp_path: Path) -> None:
         ("since=99999999999999999999", "parameter_malformed"),
         ("reference=", "parameter_malformed"),
         ("reference=%00", "parameter_malformed"),
+        ("since=null", "parameter_malformed"),
+        ("cursor=null", "cursor_malformed"),
         ("cursor=!", "cursor_malformed"),
         ("cursor=QQ", "cursor_malformed"),
         ("cursor=" + "A" * 300, "parameter_malformed"),

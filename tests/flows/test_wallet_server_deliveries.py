@@ -130,7 +130,8 @@ def test_an_answer_that_was_received_can_be_deleted_at_once(tmp_path: Path) -> N
             assert rows(file) == [("gone", b"")]
             assert fails_with(await wallet.fetch(delivery), 404, "delivery_unknown")
             assert fails_with(await wallet.forward(key=KEY), 410, "delivery_gone")
-            assert (await wallet.ask("DELETE", "/deliveries/no-such")).status == 204
+            assert (await wallet.ask("DELETE", f"/deliveries/{'x' * 43}")).status == 204
+            assert fails_with(await wallet.ask("DELETE", "/deliveries/no-such"), 404, "delivery_unknown")
 
     asyncio.run(main())
 

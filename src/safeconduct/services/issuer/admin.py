@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
@@ -25,6 +26,7 @@ from safeconduct.web import responses
 from safeconduct.web.body import read_body, single_header
 
 Query = TypeVar("Query", bound=msgspec.Struct)
+Value = TypeVar("Value")
 View = TypeVar("View", bound=msgspec.Struct)
 
 _JSON = {"application/json"}
@@ -58,9 +60,12 @@ def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
 
     async def listed(request: Request) -> Response:
         offers, query = of(request).offers, _query(request, _OfferQuery)
-        page = Page.read(query.limit, query.cursor)
+        page = Page.read(query.limit, _given(query.cursor))
         views = await offers.listed(
-            state=query.state, reference=query.reference, span=Span(query.since, query.until), page=page
+            state=_given(query.state),
+            reference=_given(query.reference),
+            span=_span(query),
+            page=page,
         )
         return _page("offers", views, page, key=lambda view: (view.created_at, view.offer_id))
 
@@ -73,8 +78,8 @@ def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
 
     async def deferred(request: Request) -> Response:
         query = _query(request, _DeferredQuery)
-        page = Page.read(query.limit, query.cursor)
-        views = await of(request).deferred(state=query.state, page=page)
+        page = Page.read(query.limit, _given(query.cursor))
+        views = await of(request).deferred(state=_given(query.state), page=page)
         return _page("deferred", views, page, key=lambda view: (view.created_at, view.transaction_id))
 
     async def decide(request: Request, verdict: Verdict) -> Response:
@@ -90,11 +95,11 @@ def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
 
     async def issued(request: Request) -> Response:
         query = _query(request, _IssuedQuery)
-        page = Page.read(query.limit, query.cursor)
+        page = Page.read(query.limit, _given(query.cursor))
         views = await of(request).issued(
-            configuration_id=query.configuration_id,
-            reference=query.reference,
-            span=Span(query.since, query.until),
+            configuration_id=_given(query.configuration_id),
+            reference=_given(query.reference),
+            span=_span(query),
             page=page,
         )
         return _page("issued", views, page, key=lambda view: (view.issued_at, view.issued_id))
@@ -146,28 +151,30 @@ def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
 _Time = Annotated[int, msgspec.Meta(ge=0, le=_LATEST)]
 _Limit = Annotated[int, msgspec.Meta(ge=1, le=LISTED)]
 
+# What is left out is UNSET: if None were a value, the text "null" would be read as it.
+
 
 class _PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: _Limit = LISTED
-    cursor: ManagementText | None = None
+    cursor: ManagementText | UnsetType = UNSET
 
 
 class _OfferQuery(_PageQuery, frozen=True, kw_only=True):
-    state: ManagementText | None = None
-    reference: ManagementText | None = None
-    since: _Time | None = None
-    until: _Time | None = None
+    state: ManagementText | UnsetType = UNSET
+    reference: ManagementText | UnsetType = UNSET
+    since: _Time | UnsetType = UNSET
+    until: _Time | UnsetType = UNSET
 
 
 class _DeferredQuery(_PageQuery, frozen=True, kw_only=True):
-    state: DeferredState | None = None
+    state: DeferredState | UnsetType = UNSET
 
 
 class _IssuedQuery(_PageQuery, frozen=True, kw_only=True):
-    configuration_id: ManagementText | None = None
-    reference: ManagementText | None = None
-    since: _Time | None = None
-    until: _Time | None = None
+    configuration_id: ManagementText | UnsetType = UNSET
+    reference: ManagementText | UnsetType = UNSET
+    since: _Time | UnsetType = UNSET
+    until: _Time | UnsetType = UNSET
 
 
 class _LinkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,6 +194,14 @@ def _query(request: Request, kind: type[Query]) -> Query:
         raise Malformed(
             "parameter_malformed", f"A parameter of the URL has a wrong value, or is none of {known}."
         ) from None
+
+
+def _given(value: Value | UnsetType) -> Value | None:
+    return None if isinstance(value, UnsetType) else value
+
+
+def _span(query: "_OfferQuery | _IssuedQuery") -> Span:
+    return Span(_given(query.since), _given(query.until))
 
 
 def _id(request: Request, name: str) -> str:

@@ -41,7 +41,7 @@ AUTHORIZATION: GrantKind = "authorization_code"
 
 ManagementText = Annotated[
     str,
-    msgspec.Meta(min_length=1, max_length=limits.MANAGEMENT_TEXT_CHARS, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    msgspec.Meta(min_length=1, max_length=limits.MANAGEMENT_TEXT_CHARS, pattern=r"^[^\x00-\x1f\x7f]*\Z"),
 ]
 """A subject or a reference: a line without control characters, which not every database can hold."""
 

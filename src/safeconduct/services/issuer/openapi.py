@@ -94,6 +94,7 @@ def _paths() -> dict[str, Any]:
                 status=201,
                 answer="NewOffer",
                 problems=(409, 413, 415),
+                links=_links({"offer_id": "$response.body#/offer_id"}, "showOffer", "cancelOffer"),
             ),
         },
         "/offers/{offer_id}": {
@@ -117,6 +118,11 @@ def _paths() -> dict[str, Any]:
                     *_PAGE,
                 ],
                 answer="DeferredList",
+                links=_links(
+                    {"transaction_id": "$response.body#/deferred/0/transaction_id"},
+                    "approveDeferred",
+                    "denyDeferred",
+                ),
             )
         },
         "/deferred/{transaction_id}/approve": {"post": _decision("approveDeferred", "Let it be issued.")},
@@ -175,15 +181,23 @@ def _operation(
     status: int = 200,
     answer: str | Schema | None = None,
     problems: tuple[int, ...] = (),
+    links: Schema | None = None,
 ) -> dict[str, Any]:
     said: dict[str, Any] = _said(name, summary)
     if parameters:
         said["parameters"] = parameters
     if body is not None:
         said["requestBody"] = {"required": True, "content": _json(body)}
-    success = {"description": "Done."} if answer is None else _answer("Done.", answer)
+    success: Schema = {"description": "Done."} if answer is None else _answer("Done.", answer)
+    if links is not None:
+        success["links"] = links
     faults = {str(number): _problem(number) for number in sorted({*_ALWAYS, *problems})}
     return {**said, "responses": {str(status): success, **faults}}
+
+
+def _links(parameters: Mapping[str, str], *names: str) -> Schema:
+    """What can be asked next, with values of this answer."""
+    return {name: {"operationId": name, "parameters": dict(parameters)} for name in names}
 
 
 def _decision(name: str, summary: str) -> dict[str, Any]:

@@ -95,8 +95,14 @@ def _object(properties: Mapping[str, _JSON], *, optional: tuple[str, ...] = ()) 
     return {"type": "object", "properties": dict(properties), "required": required}
 
 
+def _text(most: int) -> _JSON:
+    return {"type": "string", "minLength": 1, "maxLength": most}
+
+
 def _header(name: str, description: str, *, required: bool = True, pattern: str = "") -> _JSON:
-    schema = {"type": "string", **({"pattern": pattern} if pattern else {})}
+    schema: dict[str, Any] = {"type": "string", "pattern": pattern} if pattern else {"type": "string"}
+    if required:
+        schema["minLength"] = 1
     return {"name": name, "in": "header", "required": required, "description": description, "schema": schema}
 
 
@@ -136,6 +142,10 @@ _DELIVERY = {
 }
 _DONE = {"204": {"description": "Done."}}
 
+_DELIVERY_LINKS = {
+    name: {"operationId": name, "parameters": {"id": "$response.body#/delivery"}}
+    for name in ("readDelivery", "deleteDelivery")
+}
 _PENDING = _json(
     "No answer yet; ask for the delivery.",
     _object({"delivery": _TEXT, "state": {"const": "pending"}}),
@@ -161,6 +171,7 @@ _OF_THE_ISSUER = {
         "description": "Media type application/jwt: the issuer's sealed answer, the credential is deferred. "
         "Media type application/json: this server has no answer yet; ask for the delivery.",
         "headers": {**_ISSUER_HEADERS, **_PENDING["headers"]},
+        "links": _DELIVERY_LINKS,
         "content": {"application/jwt": _SEALED, **_PENDING["content"]},
     },
     **{
@@ -194,7 +205,7 @@ def _forwarding(summary: str) -> dict[str, Any]:
         security=[{"accessToken": []}],
         requestBody={
             "required": True,
-            "content": {"application/jwt": {"schema": {"type": "string", "description": "A compact JWE."}}},
+            "content": {"application/jwt": {"schema": {**_TEXT, "description": "A compact JWE."}}},
         },
     )
 
@@ -227,7 +238,7 @@ PUBLIC: _JSON = {
     "paths": {
         "/sessions": {
             "post": _operation(
-                "Begin an anonymous session; with a session's token, get it another one.",
+                "Begin an anonymous session; with a session's token, get it another one. A body is ignored.",
                 {
                     "201": _json(
                         "The token, and seconds that it and the session last.",
@@ -239,19 +250,22 @@ PUBLIC: _JSON = {
                                 "issuers": {"type": "array", "items": _TEXT},
                             }
                         ),
+                        links={
+                            "endSession": {
+                                "operationId": "endSession",
+                                "parameters": {"Safeconduct-Session": "$response.body#/session"},
+                            }
+                        },
                     )
                 },
                 _OF_SESSION,
-                parameters=[{**_header("Safeconduct-Session", "The session to be renewed.", required=False)}],
-                requestBody={
-                    "required": False,
-                    "content": {"application/json": {"schema": {"type": "object"}}},
-                },
+                parameters=[_header("Safeconduct-Session", "The session to be renewed.", required=False)],
             ),
             "delete": _operation(
                 "End the session; all that is kept for it is deleted.",
                 _DONE,
                 _OF_SESSION,
+                operationId="endSession",
                 parameters=[_SESSION],
             ),
         },
@@ -271,12 +285,14 @@ PUBLIC: _JSON = {
                     "not_found": 404,
                     "wait_malformed": 400,
                 },
+                operationId="readDelivery",
                 parameters=[_DELIVERY, _SESSION, _WAIT],
             ),
             "delete": _operation(
                 "Delete a delivery, if there is one.",
                 _DONE,
-                {**_OF_SESSION, "not_found": 404},
+                {**_OF_SESSION, "delivery_unknown": 404, "not_found": 404},
+                operationId="deleteDelivery",
                 parameters=[_DELIVERY, _SESSION],
             ),
         },
@@ -298,13 +314,13 @@ PUBLIC: _JSON = {
                         "application/json": {
                             "schema": _object(
                                 {
-                                    "issuer": _TEXT,
+                                    "issuer": _text(limits.URL_CHARS),
                                     "after": {
                                         "type": "integer",
                                         "minimum": 1,
                                         "maximum": limits.WAKEUP_SECONDS,
                                     },
-                                    "ticket": _TEXT,
+                                    "ticket": _text(limits.CODE_CHARS),
                                     "handle": {"type": "string", "pattern": "^(?:[A-Za-z0-9_-]{16,128})?$"},
                                 },
                                 optional=("handle",),

@@ -18,6 +18,7 @@ from safeconduct.services.wallet_server.issuers import PLAIN, SIGNED, Kind, Meta
 from safeconduct.services.wallet_server.line import Errand
 from safeconduct.services.wallet_server.reliability import HISTORY_HOURS
 from safeconduct.services.wallet_server.service import Reply, WalletServer, Wishes, check_idempotency_key
+from safeconduct.services.wallet_server.store import DeliveryUnknown
 from safeconduct.services.wallet_server.wakeups import Wish
 from safeconduct.web import responses
 from safeconduct.web.body import content_type, read_body, single_header
@@ -30,6 +31,7 @@ WAKE_HEADER = "Safeconduct-Wake"
 
 _SESSION_REQUEST_BYTES = 1024
 _ASYNC = "respond-async"
+_DELIVERY_ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,4}")
 
 
@@ -87,11 +89,11 @@ def routes(server: WalletServer) -> list[Route]:
     async def read(request: Request) -> Response:
         session = server.session(single_header(request, SESSION_HEADER))
         wait = _wait(request)
-        return _reply(await server.read_delivery(session, request.path_params["id"], wait=wait), {})
+        return _reply(await server.read_delivery(session, _delivery(request), wait=wait), {})
 
     async def drop(request: Request) -> Response:
         session = server.session(single_header(request, SESSION_HEADER))
-        await server.drop_delivery(session, request.path_params["id"])
+        await server.drop_delivery(session, _delivery(request))
         return responses.empty()
 
     async def put_wakeup(request: Request) -> Response:
@@ -161,6 +163,14 @@ def admin_routes(server: WalletServer) -> list[Route]:
         Route("/issuers", issuers, methods=["GET"]),
         Route("/openapi.json", document, methods=["GET"]),
     ]
+
+
+def _delivery(request: Request) -> str:
+    """The id in the path. Raises DeliveryUnknown for what can be none: not every database takes any text."""
+    id_ = str(request.path_params["id"])
+    if not _DELIVERY_ID.fullmatch(id_):
+        raise DeliveryUnknown("delivery_unknown", "There is no such delivery, or none any more.")
+    return id_
 
 
 def _reply(reply: Reply | Pending, headers: Mapping[str, str]) -> Response:

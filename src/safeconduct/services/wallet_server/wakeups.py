@@ -40,7 +40,7 @@ class Wish(msgspec.Struct, frozen=True):
     issuer: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.URL_CHARS)]
     after: Annotated[int, msgspec.Meta(ge=1, le=limits.WAKEUP_SECONDS)]
     ticket: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.CODE_CHARS)]
-    handle: Annotated[str, msgspec.Meta(pattern=r"^(?:[A-Za-z0-9_-]{16,128})?$")] = ""
+    handle: Annotated[str, msgspec.Meta(pattern=r"^(?:[A-Za-z0-9_-]{16,128})?\Z")] = ""
 
     def __repr__(self) -> str:
         return "<Wish>"
