@@ -114,14 +114,13 @@ async def _believing(context: Any, errand: Any, session: Any, prepared: Any, *, 
         if not answers.is_challenge(response):
             break
         errand.line._nonce = response.headers["dpop-nonce"]
-    answer = requests.open_answer(prepared, response, keys=1)
-    return await obtain._settle(context, errand, answer)
+    return obtain._Fetched(requests.open_answer(prepared, response, keys=1), session, None)
 
 
 def test_if_the_wallet_believed_challenges_it_would_give_a_second_proof_unawares(
     stage: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(obtain, "_settle_through", _believing)
+    monkeypatch.setattr(obtain, "_fetched", _believing)
     fought = attack(stage, "faked nonce challenge")
     assert len({received.dpop for received in fought.spoils.received}) == 2
     assert fought.wallet_codes == ()
@@ -131,7 +130,7 @@ def test_if_the_wallet_believed_challenges_it_would_give_a_second_proof_unawares
 
 @pytest.mark.usefixtures("guessable")
 def test_if_the_wallet_believed_challenges_guessing_would_be_covered_up(stage: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(obtain, "_settle_through", _believing)
+    monkeypatch.setattr(obtain, "_fetched", _believing)
     stage.credentials_per_identifier = 2
     fought = attack(stage, "faked nonce challenge")
     assert fought.attempt.obtained >= 1

@@ -119,9 +119,11 @@ async def ask(context: Context, errand: Errand) -> Held | Waiting:
     if errand.pending.via is None:
         return await ask_directly(context, errand)
     try:
-        return await _ask_through(context, errand, errand.pending.via)
+        fetched = await _ask_through(context, errand, errand.pending.via)
     except SafeconductError as error:
         _report_server(context, error)
+    else:
+        return await _settle_through(context, errand, fetched)
     try:
         return await ask_directly(context, await _met_directly(context, errand))
     except Rejected as error:
@@ -156,9 +158,11 @@ async def poll(context: Context, errand: Errand) -> Held | Waiting:
         errand = await with_good_token(context, errand)
         if errand.pending.via is not None and errand.issuer.encrypts:
             try:
-                return await _poll_through(context, errand, errand.pending.via)
+                fetched = await _poll_through(context, errand, errand.pending.via)
             except SafeconductError as error:
                 _report_server(context, error)
+            else:
+                return await _settle_through(context, errand, fetched)
         prepared = _prepared_poll(context, errand)
         return await _settle(context, errand, await _sent(errand, prepared))
 
@@ -235,24 +239,32 @@ async def _settle(context: Context, errand: Errand, answer: Answer) -> Held | Wa
 # Through the wallet server.
 
 
-async def _ask_through(context: Context, errand: Errand, via: str) -> Held | Waiting:
+class _Fetched(msgspec.Struct, frozen=True):
+    """What the issuer answered, since it opens with the wallet's key. ticket: for a wake-up."""
+
+    answer: Answer
+    session: Session
+    ticket: str | None
+
+
+async def _ask_through(context: Context, errand: Errand, via: str) -> _Fetched:
     prepared = requests.prepare(context, errand.wish, c_nonce=await errand.line.fetch_c_nonce())
     session = await forwarding.open_session(context, via)
-    return await _settle_through(context, errand, session, prepared, path="credential")
+    return await _fetched(context, errand, session, prepared, path="credential")
 
 
-async def _poll_through(context: Context, errand: Errand, via: str) -> Held | Waiting:
+async def _poll_through(context: Context, errand: Errand, via: str) -> _Fetched:
     pending = errand.pending
     prepared = _prepared_poll(context, errand)
     # The proof needs a nonce that is the issuer's own, and a fresh one.
     await errand.line.fetch_c_nonce()
     session = await forwarding.kept_session(context, via, token=pending.session, until=pending.session_until)
-    return await _settle_through(context, errand, session, prepared, path="deferred")
+    return await _fetched(context, errand, session, prepared, path="deferred")
 
 
-async def _settle_through(
+async def _fetched(
     context: Context, errand: Errand, session: Session, prepared: PreparedRequest, *, path: str
-) -> Held | Waiting:
+) -> _Fetched:
     headers = errand.line.headers(errand.pending.access, url=prepared.url, content_type=prepared.content_type)
     stays = False
     try:
@@ -260,23 +272,27 @@ async def _settle_through(
             context, session, prepared, issuer=errand.issuer.identifier, headers=headers, path=path
         )
         answer = requests.open_answer(prepared, brought.response, keys=len(errand.pending.holder_keys))
-        if isinstance(answer, DeferredResponse):
-            waiting = await _put_off(context, errand, answer, session=session)
-            stays = True
-            if brought.ticket is not None:
-                await forwarding.ask_to_be_woken(
-                    context,
-                    session,
-                    issuer=errand.issuer.identifier,
-                    after=answer.interval,
-                    ticket=brought.ticket,
-                )
-            return waiting
-        tokens = requests.check_answer(context, errand.wish, answer)
+        stays = isinstance(answer, DeferredResponse)
     finally:
         if not stays:
             await forwarding.close_session(context, session)
-    return await _keep(context, errand, answer, tokens)
+    return _Fetched(answer, session, brought.ticket)
+
+
+async def _settle_through(context: Context, errand: Errand, fetched: _Fetched) -> Held | Waiting:
+    """Keep what the issuer answered; who opened the request made the answer, so it is not asked for again."""
+    if not isinstance(fetched.answer, DeferredResponse):
+        return await _settle(context, errand, fetched.answer)
+    waiting = await _put_off(context, errand, fetched.answer, session=fetched.session)
+    if fetched.ticket is not None:
+        await forwarding.ask_to_be_woken(
+            context,
+            fetched.session,
+            issuer=errand.issuer.identifier,
+            after=fetched.answer.interval,
+            ticket=fetched.ticket,
+        )
+    return waiting
 
 
 # What comes of it.

@@ -81,6 +81,7 @@ class World:
         self.identifier = "identifier-of-128-random-bits"
         self.spent = False
         self.batch_size = 1
+        self.names_identifiers = True
         self.payload: bytes | None = None
         self.format = SD_CWT
         self.proof_algorithms: tuple[str, ...] = ("unheard-of", "ES256")
@@ -193,7 +194,8 @@ class World:
             now=NOW,
         )
         self.requests_seen.append(received)
-        if received.request.credential_identifier != self.identifier or self.spent:
+        named = self.identifier if self.names_identifiers else None
+        if received.request.credential_identifier != named or self.spent:
             return answer(400, {"error": "unknown_credential_identifier"})
         assert received.request.proofs is not None
         holder = proof.verify_proof(
@@ -271,7 +273,7 @@ def _token(world: World, url: str, headers: Mapping[str, str], body: bytes) -> R
     received = token.parse_token_request(body)
     if received.tx_code != world.expected_tx_code:
         return answer(400, {"error": "invalid_grant"})
-    granted = (details.GrantedDetail("identity", (world.identifier,)),)
+    granted = (details.GrantedDetail("identity", (world.identifier,)),) if world.names_identifiers else ()
     made = token.TokenResponse(access_token="token-1", token_type="DPoP", authorization_details=granted)
     return answer(200, token.token_response_json(made))
 

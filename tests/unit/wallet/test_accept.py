@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests import pki
 
 from safeconduct.crypto.agreement import AgreementKey
 from safeconduct.crypto.keys import Key
@@ -13,7 +14,7 @@ from safeconduct.encoding import b64, json
 from safeconduct.envelope import jwe
 from safeconduct.errors import SafeconductError
 from safeconduct.net.fetch import Response, Unreachable
-from safeconduct.protocols.openid4vci import offer
+from safeconduct.protocols.openid4vci import encryption, offer, signed_metadata
 from safeconduct.protocols.openid4vci.metadata import issuer_metadata_json
 from safeconduct.settings import WalletSettings
 from safeconduct.wallet import store
@@ -524,6 +525,121 @@ def test_a_credential_that_the_wallet_server_keeps_back_is_told(bench: Any) -> N
     bench.world.handlers[FORWARD] = keep_back
     assert refused(bench, **VIA) == "credential_withheld"
     assert codes(bench) == ["forwarding_failed"]
+
+
+def test_a_token_without_an_identifier_is_not_for_a_wallet_server(bench: Any) -> None:
+    bench.world.names_identifiers = False
+    assert refused(bench, **VIA) == "authorization_details_missing"
+    assert bench.world.to(SERVER) == []
+
+
+def test_a_token_without_an_identifier_is_good_for_the_configuration_directly(bench: Any) -> None:
+    bench.world.names_identifiers = False
+    accept(bench)
+    [received] = bench.world.requests_seen
+    assert received.request.credential_configuration_id == "identity"
+
+
+# Lost answers.
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_request_that_the_issuer_cannot_answer_now_is_kept(bench: Any, status: int) -> None:
+    bench.world.handlers[CREDENTIAL] = answering(status, {})
+    assert refused(bench) == "issuer_unavailable"
+    [waiting] = bench.run(lambda wallet: wallet.pending())
+    del bench.world.handlers[CREDENTIAL]
+    [resumed] = bench.run(lambda wallet: wallet.resume())
+    assert resumed.id == waiting.id
+    assert held(bench) == (resumed,)
+
+
+def test_a_request_that_the_issuer_refused_is_forgotten(bench: Any) -> None:
+    bench.world.handlers[CREDENTIAL] = answering(400, {"error": "credential_request_denied"})
+    assert refused(bench) == "credential_denied"
+    assert bench.run(lambda wallet: wallet.pending()) == ()
+
+
+def test_the_holder_keys_of_a_repeated_request_are_the_same_and_all_else_is_new(bench: Any) -> None:
+    bench.world.handlers[FORWARD] = answering(500, {})
+    accept(bench, **VIA)
+    [through] = bench.world.to("/forward/credential")
+    [directly] = bench.world.to("tenant/credential")
+    assert through.headers["DPoP"] != directly.headers["DPoP"]
+    assert through.body != directly.body
+    received = encryption.receive_request(
+        through.body,
+        content_type="application/jwt",
+        encryption=encryption.IssuerEncryption(
+            request=bench.world.metadata.request_encryption,
+            response=bench.world.metadata.response_encryption,
+            keys={"encryption": bench.world.encryption_key},
+        ),
+        sender=encryption.Sender(
+            audience="https://issuer.example/tenant",
+            access_token="token-1",
+            key=bench.world.proofs_seen[0].key,
+        ),
+        batch_size=1,
+        now=1_800_000_000,
+    )
+    [answered] = bench.world.requests_seen
+    keys = [
+        json.loads_object(b64.decode(each.request.proofs.values[0].split(".")[0]))["jwk"]
+        for each in (received, answered)
+    ]
+    assert keys[0] == keys[1]
+    assert received.request.response.key != answered.request.response.key
+
+
+# What a wallet server says about an issuer.
+
+
+def certified(bench: Any) -> tuple[Any, Any]:
+    root = pki.Authority.root()
+    chain = root.chain(bench.world.signing_key, uris=("https://issuer.example/tenant",))
+    bench.run(
+        lambda wallet: wallet.trust("https://issuer.example/tenant", certificates=[pki.pem(root.certificate)])
+    )
+    return root, chain
+
+
+def passing(bench: Any, signer: Any, chain: Any, **arguments: Any) -> None:
+    """Let the wallet server hand out signed metadata, with an encryption key of its own in it."""
+    false = AgreementKey.generate("P-256", kid="false").public
+    about = bench.world.metadata
+    request = msgspec.structs.replace(about.request_encryption, keys=(false,))
+    text = signed_metadata.sign_metadata(
+        issuer_metadata_json(msgspec.structs.replace(about, request_encryption=request)),
+        signer=signer,
+        credential_issuer="https://issuer.example/tenant",
+        now=1_800_000_000,
+        chain=chain,
+        **arguments,
+    )
+    bench.world.handlers["GET wallet-server.example/metadata"] = answering(
+        200, text.encode(), "application/jwt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("signed_by", "lifetime", "code"),
+    [("itself", 60, "x5c_untrusted"), ("the issuer", None, "metadata_endless")],
+)
+def test_metadata_through_a_wallet_server_that_is_not_vouched_for_is_reported_and_not_used(
+    bench: Any, signed_by: str, lifetime: int | None, code: str
+) -> None:
+    _, chain = certified(bench)
+    signer = bench.world.signing_key
+    if signed_by == "itself":
+        signer = Key.generate("ES256")
+        chain = pki.Authority.root().chain(signer, uris=("https://issuer.example/tenant",))
+    passing(bench, signer, chain, lifetime=lifetime)
+    # The credential is an SD-CWT, which carries no certificates: what matters here is whose key was used.
+    assert refused(bench, **VIA) == "issuer_unknown"
+    assert codes(bench)[0] == code
+    assert bench.world.to(METADATA.partition(" ")[2])
+    assert bench.world.requests_seen
 
 
 # Rubbish.
