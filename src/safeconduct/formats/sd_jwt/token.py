@@ -186,9 +186,7 @@ def _signatory(
     algorithms: Collection[str],
     now: int,
 ) -> Signatory:
-    failure: SafeconductError = Rejected(
-        "issuer_unknown", "No trusted key belongs to the issuer that the token names."
-    )
+    failure: SafeconductError | None = None
     for candidate in _candidates(issuer, message, unprotected, trust, now):
         try:
             jws.verify(message, key=candidate.key, algorithms=algorithms, typ=None)
@@ -196,7 +194,7 @@ def _signatory(
             failure = error
         else:
             return candidate
-    raise failure
+    raise failure or Rejected("issuer_unknown", "No trusted key belongs to the issuer that the token names.")
 
 
 def _candidates(
