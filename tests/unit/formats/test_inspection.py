@@ -14,8 +14,8 @@ from safeconduct.encoding.cbor import Simple, Tag
 from safeconduct.envelope import cose
 from safeconduct.errors import Malformed
 from safeconduct.formats import sd_cwt
-from safeconduct.formats.redaction import decoys, redact
 from safeconduct.formats.inspected import Inspection, Node
+from safeconduct.formats.redaction import decoys, redact
 from safeconduct.formats.sd_cwt.inspection import inspect
 from safeconduct.trust import AeadKey
 
