@@ -18,7 +18,7 @@ from safeconduct.formats import sd_cwt
 from safeconduct.net.fetch import Response
 from safeconduct.protocols.openid4vci.deferred import DeferredRequest, encode_deferred_request
 from safeconduct.protocols.openid4vci.request import ResponseParameters, encode_credential_request
-from safeconduct.services.issuer import deferral, delivery_store
+from safeconduct.services.issuer import deferral, delivery_store, retention_store
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER as BRANCH
 
@@ -146,6 +146,25 @@ def test_holder_keys_are_kept_until_the_end_and_no_longer(tmp_path: Path) -> Non
             assert rows == (0,)
             assert claims == (None,)
             _refused(await wallet.poll(transaction), "invalid_transaction_id")
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_offer_keeps_no_holder_keys(tmp_path: Path) -> None:
+    file = tmp_path / "issuer.db"
+
+    async def main() -> None:
+        database = f"sqlite:///{file}"
+        async with issuer_house(tmp_path, database=database, **LONG) as house:
+            offer = await house.offer(deferred=True)
+            wallet = await house.holder(offer)
+            transaction = wallet.promised(await wallet.ask()).transaction_id
+            assert (await house.manage("DELETE", f"/offers/{offer['offer_id']}")).status == 204
+            async with await Database.open(database, branch=BRANCH) as other:
+                await other.run(retention_store.purge, now=NOW, keep_events_since=0)
+            with contextlib.closing(sqlite3.connect(file)) as connection:
+                assert connection.execute("SELECT count(*) FROM issuer_transactions").fetchone() == (0,)
+            _refused(await wallet.poll(transaction), "invalid_token", status=401)
 
     asyncio.run(main())
 
