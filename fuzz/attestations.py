@@ -19,7 +19,7 @@ from safeconduct.trust import Anchors, Trust
 _JWK = key("ES256").public.to_jwk()
 _X5C = [base64.b64encode(der).decode() for der in chain()[1:2]]
 _TRUST = Trust(
-    {ISSUER: (key("ES256").public,)}, shared=Anchors((x509.from_der(chain()[-1]),), "any", x509.LENIENCIES)
+    {ISSUER: (key("ES256").public,)}, shared=Anchors((x509.from_der(chain()[-1]),), accept=x509.LENIENCIES)
 )
 _ATTESTATION: tuple[dict[str, Any], dict[str, Any]] = (
     {"alg": "ES256", "typ": client_attestation.TYPE, "kid": "k"},
