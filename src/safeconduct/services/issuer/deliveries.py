@@ -1,5 +1,6 @@
 """What deliveries are recognised by when a wallet asks again, and what they are called; no key is stored."""
 
+import hashlib
 import hmac
 from collections.abc import Iterable
 
@@ -14,14 +15,15 @@ def ranked(holders: Iterable[PublicKey]) -> list[PublicKey]:
     return sorted(holders, key=PublicKey.jwk_thumbprint)
 
 
-def delivery_digest(secret: str, holders: Iterable[PublicKey]) -> bytes:
+def delivery_digest(secret: str, configuration_id: str, holders: Iterable[PublicKey]) -> bytes:
     """Returns what a delivery to some holder keys is remembered by, in whatever order they came.
 
     secret: the credential identifier or access token of the request. Without it, the digest does not tell
-    whether a key that a verifier saw is among them.
+    whether a key that a verifier saw is among them. configuration_id: a token may be good for several.
     """
     thumbprints = b"".join(key.jwk_thumbprint() for key in ranked(holders))
-    return hmac.digest(secret.encode(), _LABEL + thumbprints, "sha256")
+    kind = hashlib.sha256(configuration_id.encode()).digest()
+    return hmac.digest(secret.encode(), _LABEL + kind + thumbprints, "sha256")
 
 
 def name_of(digest: bytes, *, secret: str, purpose: str) -> str:

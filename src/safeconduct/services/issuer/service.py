@@ -146,7 +146,7 @@ class Issuer:
         kind = self._kind(dataset.configuration_id)
         holders, nonces = await self._holders(request, kind, access, now)
         secret = request.credential_identifier or admitted.token
-        digest = delivery_digest(secret, holders)
+        digest = delivery_digest(secret, dataset.configuration_id, holders)
         cost = self._cost(dataset, nonces, now)
         may_wait = access.deferred or kind.source is not None
         if not may_wait and digest not in access.delivered and dataset.remaining < len(holders):
