@@ -35,6 +35,7 @@ class Database:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._kept: Connection | None = None
         self._threads = ThreadPoolExecutor(backend.threads, thread_name_prefix="safeconduct-database")
 
     @classmethod
@@ -91,6 +92,7 @@ class Database:
 
     def _finish(self) -> None:
         self._threads.shutdown()
+        self._drop()
         self._backend.engine.dispose()  # only now: a connection in use would not be closed
 
     def _transaction(self, work: Callable[[Connection], T]) -> T:
@@ -104,8 +106,21 @@ class Database:
         return self._attempt(work)
 
     def _attempt(self, work: Callable[[Connection], T]) -> T:
-        with self._backend.engine.begin() as connection:
-            return work(connection)
+        if not self._backend.one_connection:
+            with self._backend.engine.begin() as connection:
+                return work(connection)
+        try:
+            kept = self._kept = self._kept or self._backend.engine.connect()
+            with kept.begin():
+                return work(kept)
+        except DBAPIError:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def _speaking_plainly(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -22,6 +22,9 @@ IDLE_SECONDS = 60
 POSTGRES_CONNECTIONS = 8
 """Transactions a process runs at once on PostgreSQL; a service needs few, they are short."""
 
+_SQLITE_STATEMENTS = 256
+"""Statements that a connection keeps compiled, more than any service has."""
+
 _RETRIED = frozenset({"40001", "40P01"})
 """PostgreSQL's SQLSTATE for "serialization failure" and "deadlock detected": run the transaction again."""
 
@@ -42,20 +45,24 @@ _SQLITE_OUT_OF_REACH = frozenset(
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """An engine, how many threads may use it, and how often a transaction that lost a race runs again."""
+    """An engine, how many threads may use it, and how often a transaction that lost a race runs again.
+
+    one_connection: whether the one thread keeps its connection from one transaction to the next.
+    """
 
     engine: Engine
     threads: int
     attempts: int
+    one_connection: bool
 
 
 def open_backend(url: str) -> Backend:
     """Open the database of a URL (sqlite, postgresql+psycopg) lazily. Raises ValueError for other kinds."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return Backend(_sqlite(parsed.database or "", url), threads=1, attempts=2)
+        return Backend(_sqlite(parsed.database or "", url), threads=1, attempts=2, one_connection=True)
     if parsed.get_backend_name() == "postgresql":
-        return Backend(_postgres(url), threads=POSTGRES_CONNECTIONS, attempts=20)
+        return Backend(_postgres(url), threads=POSTGRES_CONNECTIONS, attempts=20, one_connection=False)
     raise ValueError("Only sqlite and postgresql databases are supported.")
 
 
@@ -76,6 +83,27 @@ def out_of_reach(error: DBAPIError) -> bool:
     return error.connection_invalidated or not state or state[:2] in _POSTGRES_OUT_OF_REACH
 
 
+def execute(connection: Connection, sql: str, parameters: Any = ()) -> Any:
+    """Runs words on the driver itself and returns its cursor; raises DBAPIError as SQLAlchemy does.
+
+    parameters: as the driver takes them.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        return driver.execute(sql, parameters)
+    except connection.dialect.loaded_dbapi.Error as error:
+        dialect = connection.dialect
+        raise DBAPIError.instance(
+            sql,
+            None,
+            error,
+            dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=dialect.is_disconnect(error, driver, None),
+            dialect=dialect,
+        ) from error
+
+
 def _sqlite(path: str, url: str) -> Engine:
     if path not in ("", ":memory:"):
         _create_private(Path(path))
@@ -83,7 +111,11 @@ def _sqlite(path: str, url: str) -> Engine:
         url,
         poolclass=StaticPool,
         hide_parameters=True,
-        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
+        connect_args={
+            "check_same_thread": False,
+            "timeout": BUSY_SECONDS,
+            "cached_statements": _SQLITE_STATEMENTS,
+        },
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
@@ -110,7 +142,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     # A transaction that reads first could not go on to write when another process wrote in between.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    execute(connection, "BEGIN IMMEDIATE")
 
 
 def _postgres(url: str) -> Engine:

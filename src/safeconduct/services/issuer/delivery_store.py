@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, select, update
 
 from safeconduct.encoding import json
 from safeconduct.protocols.oauth.dpop import DpopProof
@@ -17,8 +17,15 @@ from safeconduct.protocols.openid4vci.notification import NotificationEvent
 from safeconduct.services.issuer import deferral, event_store, status_store
 from safeconduct.services.issuer.digests import proof_digest
 from safeconduct.services.issuer.event_store import Event, EventKind
-from safeconduct.services.issuer.grant_store import find_token, grant_by_id, move, remember_proof
-from safeconduct.services.issuer.key_store import insert_once
+from safeconduct.services.issuer.grant_store import (
+    IN_FORCE,
+    find_token,
+    move_by_id,
+    remember,
+    remember_proof,
+    token_invalid,
+)
+from safeconduct.services.issuer.grants import State
 from safeconduct.services.issuer.status_store import StatusIndex
 from safeconduct.services.issuer.tables import (
     deliveries,
@@ -26,10 +33,10 @@ from safeconduct.services.issuer.tables import (
     identifiers,
     issued,
     notifications,
-    seen,
     tokens,
     transactions,
 )
+from safeconduct.storage.prepared import Prepared
 
 AFTER_NOTIFICATION: Mapping[tuple[str, NotificationEvent], EventKind] = {
     ("delivered", "credential_accepted"): "accepted",
@@ -40,6 +47,58 @@ AFTER_NOTIFICATION: Mapping[tuple[str, NotificationEvent], EventKind] = {
     ("accepted", "credential_deleted"): "deleted",
 }
 """What becomes of an issued credential by what its wallet tells; anything else changes nothing."""
+
+
+_ACCESS = Prepared(
+    select(
+        tokens.c.grant_id,
+        tokens.c.thumbprint,
+        tokens.c.expires_at,
+        tokens.c.configuration_ids,
+        grants.c.client_id,
+        grants.c.claims,
+        grants.c.subject,
+        grants.c.own_reference,
+        grants.c.deferred,
+    )
+    .join(grants, grants.c.id == tokens.c.grant_id)
+    .where(IN_FORCE)
+)
+_GRANT_STATE = Prepared(select(grants.c.state).join(tokens, grants.c.id == tokens.c.grant_id).where(IN_FORCE))
+_DATASETS = Prepared(
+    select(
+        identifiers.c.digest, identifiers.c.configuration_id, identifiers.c.named, identifiers.c.remaining
+    ).where(identifiers.c.grant_id == bindparam("grant_id"))
+)
+_DELIVERED = Prepared(
+    select(deliveries.c.digest, issued.c.status)
+    .join(issued, issued.c.id == deliveries.c.issued_id)
+    .where(deliveries.c.grant_id == bindparam("grant_id"))
+)
+_DELIVERED_BEFORE = Prepared(
+    select(issued.c.status)
+    .join(deliveries, deliveries.c.issued_id == issued.c.id)
+    .where(deliveries.c.digest == bindparam("digest"))
+)
+_CREDIT = Prepared(
+    update(identifiers)
+    .where(identifiers.c.digest == bindparam("digest"), identifiers.c.remaining >= bindparam("count"))
+    .values(remaining=identifiers.c.remaining - bindparam("count"))
+)
+_ISSUED = Prepared.insert(
+    issued,
+    "id",
+    "tenant",
+    "configuration_id",
+    "own_reference",
+    "count",
+    "state",
+    "status",
+    "issued_at",
+    "purge_at",
+)
+_DELIVERY = Prepared.insert(deliveries, "digest", "grant_id", "issued_id", "expires_at")
+_NOTIFICATION = Prepared.insert(notifications, "digest", "issued_id", "grant_id", "expires_at")
 
 
 class Dataset(msgspec.Struct, frozen=True):
@@ -154,25 +213,14 @@ def admit(
     nobody without one makes the issuer compute. Raises InvalidToken "token_invalid", what `verify` raises,
     InvalidDpopProof "dpop_replayed".
     """
-    token = find_token(connection, tenant, token_digest, now=now)
-    proof = verify(token.thumbprint)
+    row = _ACCESS.first(connection, tenant=tenant, digest=token_digest, now=now)
+    if row is None:
+        raise token_invalid()
+    proof = verify(row.thumbprint)
     remember_proof(connection, proof_digest(proof.thumbprint, proof.jti), expires_at=proof.expires)
-    row = connection.execute(
-        select(
-            tokens.c.expires_at,
-            tokens.c.configuration_ids,
-            grants.c.client_id,
-            grants.c.claims,
-            grants.c.subject,
-            grants.c.own_reference,
-            grants.c.deferred,
-        )
-        .join(grants, grants.c.id == tokens.c.grant_id)
-        .where(tokens.c.digest == token_digest)
-    ).one()
     narrowed = None if row.configuration_ids is None else set(json.loads(row.configuration_ids))
     return Access(
-        grant_id=token.grant_id,
+        grant_id=row.grant_id,
         proof=proof,
         expires_at=row.expires_at,
         client_id=row.client_id,
@@ -180,8 +228,8 @@ def admit(
         subject=row.subject,
         own_reference=row.own_reference,
         deferred=row.deferred,
-        datasets=_datasets(connection, token.grant_id, narrowed),
-        delivered=_delivered(connection, token.grant_id),
+        datasets=_datasets(connection, row.grant_id, narrowed),
+        delivered=_delivered(connection, row.grant_id),
     )
 
 
@@ -194,13 +242,13 @@ def deliver(connection: Connection, delivery: Delivery, cost: Cost, *, now: int)
     Raises InvalidToken "token_invalid", InvalidNonce "proof_nonce_used", CredentialRequestDenied
     "identifier_used_up".
     """
-    find_token(connection, delivery.tenant, delivery.token_digest, now=now)
+    state = _grant_state(connection, delivery, now)
     _use_nonces(connection, cost)
     before = _delivered_before(connection, delivery.digest)
     if before is not None:
         return before
     _use_credit(connection, cost.identifier_digest, delivery.count)
-    _note(connection, delivery, now)
+    _note(connection, delivery, state, now)
     return delivery.status
 
 
@@ -269,7 +317,7 @@ def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) ->
     From now on the transaction lives until `delivery.expires_at` only. Raises InvalidToken "token_invalid",
     InvalidTransactionId "transaction_unknown", TransitionRefused.
     """
-    find_token(connection, delivery.tenant, delivery.token_digest, now=now)
+    state = _grant_state(connection, delivery, now)
     before = _delivered_before(connection, delivery.digest)
     if before is not None:
         return before
@@ -285,7 +333,7 @@ def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) ->
         .where(transactions.c.digest == delivery.digest)
         .values(state=deferral.advance(row.state, "deliver"), expires_at=delivery.expires_at)
     )
-    _note(connection, delivery, now)
+    _note(connection, delivery, state, now)
     return delivery.status
 
 
@@ -357,87 +405,72 @@ def forget(connection: Connection, now: int) -> None:
     )
 
 
+def _grant_state(connection: Connection, delivery: Delivery, now: int) -> State:
+    """The state of the grant, if the token is still in force."""
+    row = _GRANT_STATE.first(connection, tenant=delivery.tenant, digest=delivery.token_digest, now=now)
+    if row is None:
+        raise token_invalid()
+    state: State = row.state
+    return state
+
+
 def _datasets(connection: Connection, grant_id: str, narrowed: Collection[str] | None) -> tuple[Dataset, ...]:
-    rows = connection.execute(
-        select(
-            identifiers.c.digest,
-            identifiers.c.configuration_id,
-            identifiers.c.named,
-            identifiers.c.remaining,
-        ).where(identifiers.c.grant_id == grant_id)
-    )
+    rows = _DATASETS.all(connection, grant_id=grant_id)
     return tuple(Dataset(*row) for row in rows if narrowed is None or row.configuration_id in narrowed)
 
 
 def _delivered(connection: Connection, grant_id: str) -> dict[bytes, tuple[StatusIndex, ...]]:
-    rows = connection.execute(
-        select(deliveries.c.digest, issued.c.status)
-        .join(issued, issued.c.id == deliveries.c.issued_id)
-        .where(deliveries.c.grant_id == grant_id)
-    )
-    return {row.digest: _places(row.status) for row in rows}
+    return {row.digest: _places(row.status) for row in _DELIVERED.all(connection, grant_id=grant_id)}
 
 
 def _delivered_before(connection: Connection, digest: bytes) -> tuple[StatusIndex, ...] | None:
-    row = connection.execute(
-        select(issued.c.status)
-        .join(deliveries, deliveries.c.issued_id == issued.c.id)
-        .where(deliveries.c.digest == digest)
-    ).first()
+    row = _DELIVERED_BEFORE.first(connection, digest=digest)
     return None if row is None else _places(row.status)
 
 
 def _use_nonces(connection: Connection, cost: Cost) -> None:
     for digest in cost.nonce_digests:
-        if not insert_once(connection, seen, {"digest": digest, "expires_at": cost.nonces_expire_at}):
+        if not remember(connection, digest, expires_at=cost.nonces_expire_at):
             raise InvalidNonce("proof_nonce_used", "The nonce has been used.", rule="OpenID4VCI §8.3.1.2")
 
 
 def _use_credit(connection: Connection, identifier_digest: bytes, count: int) -> None:
-    taken = connection.execute(
-        update(identifiers)
-        .where(identifiers.c.digest == identifier_digest, identifiers.c.remaining >= count)
-        .values(remaining=identifiers.c.remaining - count)
-    )
-    if taken.rowcount != 1:
+    if _CREDIT.run(connection, digest=identifier_digest, count=count) != 1:
         raise used_up()
 
 
-def _note(connection: Connection, delivery: Delivery, now: int) -> None:
-    connection.execute(
-        issued.insert().values(
-            id=delivery.issued_id,
-            tenant=delivery.tenant,
-            configuration_id=delivery.configuration_id,
-            own_reference=delivery.own_reference,
-            count=delivery.count,
-            state="delivered",
-            status=msgspec.json.encode(delivery.status).decode() if delivery.status else None,
-            issued_at=now,
-            purge_at=delivery.purge_at,
-        )
+def _note(connection: Connection, delivery: Delivery, state: State, now: int) -> None:
+    _ISSUED.run(
+        connection,
+        id=delivery.issued_id,
+        tenant=delivery.tenant,
+        configuration_id=delivery.configuration_id,
+        own_reference=delivery.own_reference,
+        count=delivery.count,
+        state="delivered",
+        status=msgspec.json.encode(delivery.status).decode() if delivery.status else None,
+        issued_at=now,
+        purge_at=delivery.purge_at,
     )
-    connection.execute(
-        deliveries.insert().values(
-            digest=delivery.digest,
-            grant_id=delivery.grant_id,
-            issued_id=delivery.issued_id,
-            expires_at=delivery.expires_at,
-        )
+    _DELIVERY.run(
+        connection,
+        digest=delivery.digest,
+        grant_id=delivery.grant_id,
+        issued_id=delivery.issued_id,
+        expires_at=delivery.expires_at,
     )
     if delivery.notification_digest is not None:
-        connection.execute(
-            notifications.insert().values(
-                digest=delivery.notification_digest,
-                issued_id=delivery.issued_id,
-                grant_id=delivery.grant_id,
-                expires_at=delivery.purge_at,
-            )
+        _NOTIFICATION.run(
+            connection,
+            digest=delivery.notification_digest,
+            issued_id=delivery.issued_id,
+            grant_id=delivery.grant_id,
+            expires_at=delivery.purge_at,
         )
     status_store.assign(connection, delivery.status, delivery.issued_id)
     if delivery.event is not None:
         event_store.append(connection, delivery.event)
-    move(connection, grant_by_id(connection, delivery.grant_id), "deliver")
+    move_by_id(connection, delivery.grant_id, state, "deliver")
 
 
 def _places(text: str | None) -> tuple[StatusIndex, ...]:

@@ -7,13 +7,12 @@ the refusal; one that raises keeps nothing.
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 
 from safeconduct.encoding import json
 from safeconduct.errors import Rejected
 from safeconduct.protocols.oauth.errors import InvalidDpopProof, InvalidToken
 from safeconduct.services.issuer import grants as life
-from safeconduct.services.issuer.key_store import insert_once
 from safeconduct.services.issuer.tables import (
     attempts,
     authorizations,
@@ -25,6 +24,18 @@ from safeconduct.services.issuer.tables import (
     seen,
     tokens,
 )
+from safeconduct.storage.prepared import Prepared
+
+IN_FORCE = and_(
+    tokens.c.tenant == bindparam("tenant"),
+    tokens.c.digest == bindparam("digest"),
+    tokens.c.expires_at > bindparam("now"),
+)
+"""What finds an access token that is good for something: by issuer, digest and time."""
+
+_TOKEN = Prepared(select(tokens.c.grant_id, tokens.c.thumbprint).where(IN_FORCE))
+_SEEN = Prepared.insert_once(seen, "digest", "expires_at")
+_MOVED = Prepared(update(grants).where(grants.c.id == bindparam("grant_id")).values(state=bindparam("state")))
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -42,19 +53,20 @@ class OfferUnknown(Rejected):
 
 def find_token(connection: Connection, tenant: str, token_digest: bytes, *, now: int) -> Token:
     """Returns an access token in force. Raises InvalidToken "token_invalid"."""
-    row = connection.execute(
-        select(tokens).where(
-            tokens.c.tenant == tenant, tokens.c.digest == token_digest, tokens.c.expires_at > now
-        )
-    ).first()
+    row = _TOKEN.first(connection, tenant=tenant, digest=token_digest, now=now)
     if row is None:
-        raise _token_invalid()
+        raise token_invalid()
     return Token(row.grant_id, row.thumbprint)
+
+
+def remember(connection: Connection, digest: bytes, *, expires_at: int) -> bool:
+    """Keeps the digest of what may come once only until `expires_at`; returns whether it is new."""
+    return _SEEN.run(connection, digest=digest, expires_at=expires_at) == 1
 
 
 def remember_proof(connection: Connection, digest: bytes, *, expires_at: int) -> None:
     """Keeps the digest of a DPoP proof until `expires_at`. Raises InvalidDpopProof "dpop_replayed"."""
-    if not insert_once(connection, seen, {"digest": digest, "expires_at": expires_at}):
+    if not remember(connection, digest, expires_at=expires_at):
         raise InvalidDpopProof("dpop_replayed", "The proof was used before.", rule="RFC 9449 §11.1")
 
 
@@ -70,12 +82,17 @@ def sweep(connection: Connection, *, now: int, keep_grants_since: int) -> None:
 
 def move(connection: Connection, grant: Row[Any], event: life.Event) -> None:
     """Follows one arrow; where it ends in a final state, the claims are erased and the tokens revoked."""
-    after = life.advance(grant.state, event)
-    over = {"claims": None} if after in life.FINAL else {}
-    if after != grant.state:
-        connection.execute(update(grants).where(grants.c.id == grant.id).values(state=after, **over))
+    move_by_id(connection, grant.id, grant.state, event)
+
+
+def move_by_id(connection: Connection, grant_id: str, state: life.State, event: life.Event) -> None:
+    """As `move`, for a grant of which the id and the state are at hand."""
+    after = life.advance(state, event)
     if after in life.FINAL:
-        revoke(connection, grant.id)
+        connection.execute(update(grants).where(grants.c.id == grant_id).values(state=after, claims=None))
+        revoke(connection, grant_id)
+    elif after != state:
+        _MOVED.run(connection, grant_id=grant_id, state=after)
 
 
 def revoke(connection: Connection, grant_id: str) -> None:
@@ -110,7 +127,8 @@ def offer_unknown() -> OfferUnknown:
     return OfferUnknown("offer_unknown", "There is no such offer.")
 
 
-def _token_invalid() -> InvalidToken:
+def token_invalid() -> InvalidToken:
+    """Returns the error of a token that is good for nothing."""
     return InvalidToken(
         "token_invalid", "The access token is unknown, expired or revoked.", rule="RFC 6750 §3.1"
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from safeconduct.encoding import json
 from safeconduct.protocols.oauth import pkce
@@ -21,6 +21,29 @@ from safeconduct.services.issuer.digests import digest_of
 from safeconduct.services.issuer.grant_store import configuration_ids_of, move, revoke
 from safeconduct.services.issuer.tables import grants, identifiers, refresh_tokens, tokens
 from safeconduct.services.issuer.wishes import Scopes, Wish, narrowed, wish_or_all
+from safeconduct.storage.prepared import Prepared
+
+_GRANT_OF_CODE = Prepared(
+    select(grants).where(
+        grants.c.tenant == bindparam("tenant"), grants.c.code_digest == bindparam("code_digest")
+    )
+)
+_GIVEN = Prepared(
+    update(grants)
+    .where(grants.c.id == bindparam("grant_id"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("state", "client_id", "thumbprint", "scope", "redeemed_at", "expires_at")
+        }
+    )
+)
+_TOKEN = Prepared.insert(
+    tokens, "digest", "tenant", "grant_id", "configuration_ids", "thumbprint", "expires_at"
+)
+_IDENTIFIER = Prepared.insert(
+    identifiers, "digest", "grant_id", "token_digest", "configuration_id", "named", "remaining"
+)
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,8 +160,7 @@ def redeem_grant(
     wish = wish_or_all(
         wanted.details, wanted.scope, offered=configuration_ids_of(grant), scopes=wanted.scopes
     )
-    move(connection, grant, "redeem")
-    return _give(connection, grant, wish, token, client_id=code.client_id, redeemed_at=now)
+    return _give(connection, grant, "redeem", wish, token, client_id=code.client_id, redeemed_at=now)
 
 
 def redeem_code(
@@ -163,8 +185,7 @@ def redeem_code(
         move(connection, grant, "replay")
         return _code_used()
     wish = narrowed(_authorized_wish(grant), wanted.details, (), scopes=wanted.scopes)
-    move(connection, grant, "redeem")
-    return _give(connection, grant, wish, token, client_id=grant.client_id, redeemed_at=now)
+    return _give(connection, grant, "redeem", wish, token, client_id=grant.client_id, redeemed_at=now)
 
 
 def refresh(
@@ -203,9 +224,7 @@ def refresh(
 
 
 def _grant_of_code(connection: Connection, tenant: str, code_digest: bytes, *, now: int) -> Row[Any]:
-    grant = connection.execute(
-        select(grants).where(grants.c.tenant == tenant, grants.c.code_digest == code_digest)
-    ).first()
+    grant: Row[Any] | None = _GRANT_OF_CODE.first(connection, tenant=tenant, code_digest=code_digest)
     if grant is None or grant.state in life.FINAL or grant.expires_at <= now:
         raise _code_unknown()
     return grant
@@ -229,9 +248,10 @@ def _repeated(
     wish = wish_or_all(
         wanted.details, wanted.scope, offered=configuration_ids_of(grant), scopes=wanted.scopes
     )
-    move(connection, grant, "retry")
     revoke(connection, grant.id)
-    return _give(connection, grant, wish, token, client_id=code.client_id, redeemed_at=grant.redeemed_at)
+    return _give(
+        connection, grant, "retry", wish, token, client_id=code.client_id, redeemed_at=grant.redeemed_at
+    )
 
 
 def _count_attempt(connection: Connection, grant: Row[Any]) -> InvalidGrant:
@@ -286,38 +306,38 @@ def _granted_wish(connection: Connection, row: Row[Any]) -> Wish:
 def _give(
     connection: Connection,
     grant: Row[Any],
+    event: life.Event,
     wish: Wish,
     token: NewToken,
     *,
     client_id: str | None,
     redeemed_at: int,
 ) -> Granted:
-    connection.execute(
-        update(grants)
-        .where(grants.c.id == grant.id)
-        .values(
-            client_id=client_id,
-            thumbprint=token.thumbprint,
-            scope=" ".join(wish.scope) or None,
-            redeemed_at=redeemed_at,
-        )
+    """event: redeem or retry, neither of which ends the grant."""
+    last = _refreshable_until(grant, wish, token)
+    _GIVEN.run(
+        connection,
+        grant_id=grant.id,
+        state=life.advance(grant.state, event),
+        client_id=client_id,
+        thumbprint=token.thumbprint,
+        scope=" ".join(wish.scope) or None,
+        redeemed_at=redeemed_at,
+        expires_at=max(last or 0, token.expires_at),  # as long as the longest of its tokens
     )
     _add_token(connection, grant.id, token, None)
     for configuration_id in wish.configuration_ids:
-        connection.execute(
-            identifiers.insert().values(
-                digest=digest_of(token.identifier_for(configuration_id)),
-                grant_id=grant.id,
-                token_digest=token.digest,
-                configuration_id=configuration_id,
-                named=configuration_id in wish.named,
-                remaining=token.uses,
-            )
+        _IDENTIFIER.run(
+            connection,
+            digest=digest_of(token.identifier_for(configuration_id)),
+            grant_id=grant.id,
+            token_digest=token.digest,
+            configuration_id=configuration_id,
+            named=configuration_id in wish.named,
+            remaining=token.uses,
         )
-    last = _refreshable_until(grant, wish, token)
     if last is not None:
         _add_refresh_token(connection, grant.id, token, client_id, last)
-    _live_until(connection, grant.id, max(last or 0, token.expires_at))
     return Granted(_details(wish, token), wish.scope, refreshable=last is not None)
 
 
@@ -334,15 +354,14 @@ def _details(wish: Wish, token: NewToken) -> tuple[GrantedDetail, ...]:
 def _add_token(
     connection: Connection, grant_id: str, token: NewToken, configuration_ids: tuple[str, ...] | None
 ) -> None:
-    connection.execute(
-        tokens.insert().values(
-            digest=token.digest,
-            tenant=token.tenant,
-            grant_id=grant_id,
-            configuration_ids=None if configuration_ids is None else json.dumps(configuration_ids).decode(),
-            thumbprint=token.thumbprint,
-            expires_at=token.expires_at,
-        )
+    _TOKEN.run(
+        connection,
+        digest=token.digest,
+        tenant=token.tenant,
+        grant_id=grant_id,
+        configuration_ids=None if configuration_ids is None else json.dumps(configuration_ids).decode(),
+        thumbprint=token.thumbprint,
+        expires_at=token.expires_at,
     )
 
 
