@@ -10,34 +10,27 @@ from starlette.routing import Route
 from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.protocols import wire
+from safeconduct.services.verifier.formats import judges
 from safeconduct.services.verifier.service import Challenge, Verifier, nonce_text
 from safeconduct.services.verifier.store import Keep, Result
 from safeconduct.web import responses
-from safeconduct.web.body import read_body
-
-PRESENTATION = "application/kb+cwt"
-"""Media type of a presentation (SD-CWT-08 §17)."""
-
-SEED_PRESENTATION = "application/sd+cwt"
-"""The same in the early draft, whose tokens carry their key binding."""
+from safeconduct.web.body import content_type, read_body
 
 _REQUEST_BYTES = 4096
 
 
 def routes(verifier: Verifier) -> list[Route]:
     """Returns the public routes."""
-    media_types = {PRESENTATION}
-    if "seed-2024" in verifier.settings.profiles:
-        media_types.add(SEED_PRESENTATION)
+    found = judges(verifier.settings.profiles)
 
     async def nonces(request: Request) -> Response:
         await read_body(request, max_bytes=0)
         return responses.json(_challenge_json(await verifier.challenge_stranger()))
 
     async def presentations(request: Request) -> Response:
-        body = await read_body(request, max_bytes=limits.TOKEN_BYTES, content_types=media_types)
-        judged = await verifier.judge(body)
-        return responses.json({"claims": judged.claims, "key_binding": judged.key_binding})
+        body = await read_body(request, max_bytes=limits.TOKEN_BYTES, content_types=set(found))
+        shown = await verifier.judge(body, found[content_type(request)])
+        return responses.json({"claims": shown.claims, "key_binding": shown.key_binding})
 
     return [
         Route("/nonces", nonces, methods=["POST"]),
@@ -56,10 +49,10 @@ def admin_routes(verifier: Verifier) -> list[Route]:
         return responses.json(members, status=201)
 
     async def show(request: Request) -> Response:
-        return responses.json(_result_json(await verifier.result(request.path_params["request_id"])))
+        return responses.json(_result_json(await verifier.result(_request_id(request))))
 
     async def forget(request: Request) -> Response:
-        await verifier.forget(request.path_params["request_id"])
+        await verifier.forget(_request_id(request))
         return responses.empty()
 
     return [
@@ -67,6 +60,12 @@ def admin_routes(verifier: Verifier) -> list[Route]:
         Route("/requests/{request_id}", show, methods=["GET"]),
         Route("/requests/{request_id}", forget, methods=["DELETE"]),
     ]
+
+
+def _request_id(request: Request) -> str:
+    """The id in the path; one that cannot be any is "" and so unknown: not every database takes any text."""
+    text = str(request.path_params["request_id"])
+    return text if text.isascii() and text.isprintable() else ""
 
 
 class _Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
