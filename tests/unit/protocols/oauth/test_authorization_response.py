@@ -73,6 +73,12 @@ def test_a_response_is_bounded_and_says_each_thing_once() -> None:
     assert repeated.value.code == "parameter_repeated"
 
 
+def test_what_is_no_url_is_malformed() -> None:
+    with pytest.raises(Malformed) as caught:
+        read("https://[::1?code=abc")
+    assert caught.value.code == "response_malformed"
+
+
 def test_a_repr_shows_no_code() -> None:
     assert "abc" not in repr(answers.AuthorizationAnswer(issuer=ISSUER, state=None, code="abc"))
 
