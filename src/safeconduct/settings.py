@@ -212,7 +212,7 @@ class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     trust: Path | None = None
     nonce_lifetime: Seconds = 300
     clock_skew: Annotated[int, Meta(ge=0, le=600)] = 60
-    profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("ietf-08",)
+    profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("ietf-08", "sd-jwt-vc")
 
     @property
     def url(self) -> str:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from safeconduct.clock import Clock
 from safeconduct.errors import SafeconductError
-from safeconduct.formats.sd_cwt.profile import by_name
+from safeconduct.services.verifier.formats import judges
 from safeconduct.services.verifier.routes import admin_routes, routes
 from safeconduct.services.verifier.service import Verifier
 from safeconduct.services.verifier.trust_file import load_trust
@@ -41,11 +41,10 @@ async def open_verifier(
 def _check(settings: VerifierSettings) -> None:
     if not settings.identifier and settings.port == 0:
         raise SettingsError(("verifier.identifier: expected one, because port 0 is any port",))
-    for name in settings.profiles:
-        try:
-            by_name(name)
-        except SafeconductError as error:
-            raise SettingsError((f"verifier.profiles: {error.reason}",)) from None
+    try:
+        judges(settings.profiles)
+    except SafeconductError as error:
+        raise SettingsError((f"verifier.profiles: {error.reason}",)) from None
 
 
 def _listeners(

@@ -12,21 +12,19 @@ nonce lifetime after its expiry. They are never logged.
 import asyncio
 import hashlib
 import secrets
-from typing import Any
 
 import msgspec
 
 from safeconduct.clock import Clock
 from safeconduct.encoding import b64, json
 from safeconduct.errors import Rejected, SafeconductError
-from safeconduct.formats import sd_cwt
-from safeconduct.formats.sd_cwt import VerifiedPresentation
 from safeconduct.ids import Random
 from safeconduct.services.verifier import store
+from safeconduct.services.verifier.formats import Judge, Shown
 from safeconduct.settings import VerifierSettings
 from safeconduct.storage import Database
 from safeconduct.storage.erasure import erase_traces
-from safeconduct.trust import Policy, Trust
+from safeconduct.trust import Trust
 from safeconduct.web.quota import Quota
 
 _NONCE_BYTES = 16
@@ -43,16 +41,6 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Challenge expires_in={self.expires_in}>"
-
-
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """What a presentation proved, as JSON values."""
-
-    claims: dict[str, Any]
-    key_binding: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return "<Judged>"
 
 
 class Verifier:
@@ -98,25 +86,25 @@ class Verifier:
             expires_in=self.settings.nonce_lifetime,
         )
 
-    async def judge(self, presentation: bytes) -> Judged:
+    async def judge(self, presentation: bytes, judge: Judge) -> Shown:
         """Verifies a presentation made out to this verifier, with one of its nonces.
 
-        Raises Rejected "nonce_missing", "nonce_unknown" (not ours, used or expired), and what `sd_cwt.verify`
-        raises.
+        judge: the one of `formats.judges` for its media type.
+        Raises Rejected "nonce_missing", "nonce_unknown" (not ours, used or expired), and what the format's
+        `verify` raises.
         """
         burnt: list[bytes] = []
         try:
-            verified = await asyncio.to_thread(self._verify, presentation, burnt)
+            shown = await asyncio.to_thread(self._verify, presentation, judge, burnt)
         except SafeconductError as error:
             for digest in burnt:
                 verdict = store.Verdict(event="refuse", code=error.code)
                 await self._database.run(store.record_verdict, digest, verdict)
             raise
-        judged = Judged(claims=verified.claims.to_json(), key_binding=verified.key_binding.to_json())
         for digest in burnt:
-            verdict = store.Verdict(event="accept", issuer=verified.issuer, claims=json.dumps(judged.claims))
+            verdict = store.Verdict(event="accept", issuer=shown.issuer, claims=json.dumps(shown.claims))
             await self._database.run(store.record_verdict, digest, verdict)
-        return judged
+        return shown
 
     async def result(self, request_id: str) -> store.Result:
         """Returns what became of a request. Raises RequestUnknown "request_unknown"."""
@@ -132,7 +120,7 @@ class Verifier:
         self._quota.recount(await self._database.run(store.sweep, expired_before=oldest))
         await erase_traces(self._database)
 
-    def _verify(self, presentation: bytes, burnt: list[bytes]) -> VerifiedPresentation:
+    def _verify(self, presentation: bytes, judge: Judge, burnt: list[bytes]) -> Shown:
         """Runs in a thread of its own. burnt: gets the digest of the nonce that was used up."""
         now = self._clock()
 
@@ -144,15 +132,7 @@ class Verifier:
             burnt.append(_digest(nonce))
             return True
 
-        policy = Policy(
-            audience=self.settings.url,
-            nonce=burns,
-            leeway=self.settings.clock_skew,
-            profiles=self.settings.profiles,
-            # The early draft's key binding covers the disclosures alone: without one it fits any credential.
-            require_disclosure=sd_cwt.SEED_2024.name in self.settings.profiles,
-        )
-        return sd_cwt.verify(presentation, trust=self._trust, policy=policy, now=now)
+        return judge(presentation, self.settings, self._trust, burns, now)
 
 
 def nonce_text(nonce: bytes) -> str:
