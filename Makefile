@@ -37,9 +37,10 @@ format: $(READY) ## rewrite the sources in the house format
 bench: $(READY) ## measure each operation against its floor; writes bench-results.json
 	@$(BIN)/python -m bench --json bench-results.json
 
-fuzz: $(READY) ## throw garbage at every parser, guided by coverage where atheris installs
+fuzz: $(READY) ## throw garbage at every parser, guided by coverage where it can be, and at every service
 	@scripts/fuzz.sh
 	@$(BIN)/python -m fuzz
+	@SAFECONDUCT_SCHEMATHESIS_EXAMPLES=100 $(PYTEST) tests/services/test_openapi_schemathesis.py
 
 interop: $(READY) ## install the foreign implementations and test against them
 	@scripts/interop.sh
