@@ -92,14 +92,20 @@ def raised_in(tree: ast.Module, classes: Collection[str]) -> Iterator[Raised]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
+    owners = {
+        item: node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name in classes
+        for item in node.body
+    }
     for function in [tree, *(node for node in ast.walk(tree) if isinstance(node, FUNCTIONS))]:
         for call in own_calls(function):
-            if isinstance(call.func, ast.Name) and call.func.id in classes and len(call.args) >= 2:
-                rule = next((item.value for item in call.keywords if item.arg == "rule"), None)
+            if len(call.args) < 2:
+                continue
+            rule = next((item.value for item in call.keywords if item.arg == "rule"), None)
+            for kind in kinds_of(call.func, function, owners.get(function)) & set(classes):
                 for code in codes_of(call.args[0], function):
-                    yield Raised(
-                        code, call.func.id, text_of(call.args[1], constants), text_of(rule, constants)
-                    )
+                    yield Raised(code, kind, text_of(call.args[1], constants), text_of(rule, constants))
 
 
 def own_calls(function: ast.AST) -> Iterator[ast.Call]:
@@ -109,6 +115,27 @@ def own_calls(function: ast.AST) -> Iterator[ast.Call]:
             yield child
         if not isinstance(child, FUNCTIONS):
             yield from own_calls(child)
+
+
+def kinds_of(node: ast.expr, function: ast.AST, owner: str | None) -> set[str]:
+    """Return the names of the classes that a call of `node` may make.
+
+    It may name the class, or a variable of the function that holds one of several; or be the call by which
+    the class `owner` gives its errors their one code.
+    """
+    if isinstance(node, ast.Attribute) and node.attr == "__init__" and owner is not None:
+        return {owner}
+    if not isinstance(node, ast.Name):
+        return set()
+    held = (
+        name.id
+        for choice in ast.walk(function)
+        if isinstance(choice, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == node.id for target in choice.targets)
+        for name in ast.walk(choice.value)
+        if isinstance(name, ast.Name)
+    )
+    return {node.id, *held}
 
 
 def codes_of(node: ast.expr, function: ast.AST) -> list[str]:

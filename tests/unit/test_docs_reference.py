@@ -62,3 +62,22 @@ def f():
 """
     found = error_reference.raised_in(ast.parse(source), {"Rejected"})
     assert [raised.code for raised in found] == ["audience_mismatch", "nonce_mismatch"]
+
+
+def test_a_code_of_a_class_of_its_own_or_of_one_that_is_chosen_is_found() -> None:
+    source = """
+class Limited(Rejected):
+    def __init__(self):
+        super().__init__("rate_limited", "Too often.")
+
+def f(at_token):
+    kind = InvalidProof if at_token else InvalidToken
+    raise kind("key_binding", "Another key.")
+"""
+    classes = {"Rejected", "Limited", "InvalidProof", "InvalidToken"}
+    found = {(raised.code, raised.kind) for raised in error_reference.raised_in(ast.parse(source), classes)}
+    assert found == {
+        ("rate_limited", "Limited"),
+        ("key_binding", "InvalidProof"),
+        ("key_binding", "InvalidToken"),
+    }
