@@ -9,7 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-MODULES = ("bench.sd_cwt", "bench.sd_jwt", "bench.imports", "bench.peers")
+MODULES = (
+    "bench.sd_cwt",
+    "bench.sd_jwt",
+    "bench.issuance",
+    "bench.issuance_http",
+    "bench.imports",
+    "bench.peers",
+)
 
 
 def main() -> int:

@@ -25,10 +25,11 @@ from bench.wallets import CONFIGURATION, Line, Wallet
 from safeconduct.web.serve import free_port
 
 ADMIN_TOKEN = secrets.token_hex(16)
-CREDENTIALS = 160
-"""Issued in one measurement, so that a tick of the CPU clock (10 ms) is less than a per mille."""
+CREDENTIALS = 80
+"""Issued in one round."""
 
-_TICK = os.sysconf("SC_CLK_TCK")
+ROUNDS = 8
+"""Rounds of a measurement; the best is the one that other programs disturbed least."""
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -99,27 +100,26 @@ def floor_seconds(batch: int = 1) -> float:
     """Return the CPU seconds of one request's cryptography, its two DPoP proofs verified."""
     request = floors.sample_request(batch)
     proof = floors.sample_dpop_proof()
-    best = float("inf")
-    for _ in range(12):
-        start = time.process_time()
-        for _ in range(20):
-            floors.verify_with_own_key(proof)
-            floors.verify_with_own_key(proof)
-            floors.issue_sample(request)
-        best = min(best, (time.process_time() - start) / 20)
-    return best
+    start = time.process_time()
+    for _ in range(CREDENTIALS):
+        floors.verify_with_own_key(proof)
+        floors.verify_with_own_key(proof)
+        floors.issue_sample(request)
+    return (time.process_time() - start) / CREDENTIALS
 
 
 def http() -> dict[str, Any]:
     """One worker on SQLite: CPU time of a credential against its floor; at most 3."""
     with issuer("sqlite") as site:
-        measure(site, credentials=20)
-        run = measure(site)
-    floor = floor_seconds()
-    cost = run.cpu / run.credentials
+        measure(site)
+        floor_seconds()
+        rounds = [(_cost(measure(site)), floor_seconds()) for _ in range(ROUNDS)]
+    cost, floor = min(one for one, _ in rounds), min(one for _, one in rounds)
+    ratios = sorted(one / other for one, other in rounds)
     return {
         "ratio": round(cost / floor, 3),
         "better": "lower",
+        "median_ratio": round(ratios[len(ratios) // 2], 3),
         "cpu_ms": round(cost * 1e3, 3),
         "floor_ms": round(floor * 1e3, 3),
         "credentials_per_cpu_second": round(1 / cost),
@@ -129,16 +129,17 @@ def http() -> dict[str, Any]:
 def http_batch() -> dict[str, Any]:
     """Credentials per CPU second in batches of 10, against one by one; at least 2.5."""
     with issuer("sqlite", batch=10) as site:
-        measure(site, credentials=20)
-        single = measure(site)
-        batch = measure(site, credentials=10 * CREDENTIALS, batch=10)
-    each = single.cpu / single.credentials
-    of_ten = batch.cpu / batch.credentials
+        measure(site)
+        rounds = [
+            (_cost(measure(site)), _cost(measure(site, credentials=10 * CREDENTIALS, batch=10)))
+            for _ in range(ROUNDS)
+        ]
+    single, batch = min(one for one, _ in rounds), min(one for _, one in rounds)
     return {
-        "ratio": round(each / of_ten, 3),
+        "ratio": round(single / batch, 3),
         "better": "higher",
-        "single_cpu_ms": round(each * 1e3, 3),
-        "batch_cpu_ms": round(of_ten * 1e3, 3),
+        "single_cpu_ms": round(single * 1e3, 3),
+        "batch_cpu_ms": round(batch * 1e3, 3),
     }
 
 
@@ -183,14 +184,17 @@ async def _take(wallet: Wallet, offers: Iterator[str], batch: int) -> int:
     return taken
 
 
+def _cost(run: Run) -> float:
+    return run.cpu / run.credentials
+
+
 def _family(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(member for child in children for member in _family(int(child)))]
 
 
 def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    return time.clock_gettime(~pid << 3 | 2)  # Linux: the CPU clock of another process
 
 
 def _postgres() -> str:
