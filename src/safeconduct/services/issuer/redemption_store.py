@@ -19,7 +19,7 @@ from safeconduct.services.issuer import grant_store
 from safeconduct.services.issuer import grants as life
 from safeconduct.services.issuer.digests import digest_of
 from safeconduct.services.issuer.grant_store import configuration_ids_of, move, revoke
-from safeconduct.services.issuer.tables import grants, identifiers, refresh_tokens, tokens
+from safeconduct.services.issuer.tables import grants, identifiers, refresh_tokens, tokens, transactions
 from safeconduct.services.issuer.wishes import Scopes, Wish, narrowed, wish_or_all
 from safeconduct.storage.prepared import Prepared
 
@@ -140,7 +140,8 @@ def redeem_grant(
     locked too and its tokens are revoked (RFC 6749 §4.1.2, RFC 9700 §2.1.1): one of the two senders is a
     thief. But for two cases:
     - The wallet that redeemed it, told by its DPoP key, asks again soon and has got no credential yet: the
-      answer was lost. It gets another token for the same grant, and the first one is revoked.
+      answer was lost. It gets another token for the same grant, and the first one is revoked. If it was
+      promised a credential for later, the answer was not lost, and it is refused.
     - A credential has been delivered. Then a theft would be over, and locking would only let anybody who has
       seen the offer stop its holder.
 
@@ -245,6 +246,8 @@ def _repeated(
     if not own or grant.redeemed_at is None or grant.redeemed_at < code.retry_since:
         move(connection, grant, "replay")
         return _code_used()
+    if _was_promised(connection, grant.id):
+        return _code_used()
     wish = wish_or_all(
         wanted.details, wanted.scope, offered=configuration_ids_of(grant), scopes=wanted.scopes
     )
@@ -252,6 +255,12 @@ def _repeated(
     return _give(
         connection, grant, "retry", wish, token, client_id=code.client_id, redeemed_at=grant.redeemed_at
     )
+
+
+def _was_promised(connection: Connection, grant_id: str) -> bool:
+    """Whether a credential of the grant was deferred: it took the credit of the first token's identifier."""
+    known = select(transactions.c.id).where(transactions.c.grant_id == grant_id).limit(1)
+    return connection.execute(known).first() is not None
 
 
 def _count_attempt(connection: Connection, grant: Row[Any]) -> InvalidGrant:
