@@ -170,7 +170,8 @@ class Authorizations:
         )
         name = self._clients.name_of(request.client_id)
         return Pushed(
-            request=request,
+            # What it comes to stands beside it; strangers' long lists are not kept.
+            request=msgspec.structs.replace(request, authorization_details=(), scope=(), resource=None),
             named=wish.named,
             unnamed=wish.unnamed,
             scope=wish.scope,
