@@ -71,12 +71,12 @@ _DATASETS = Prepared(
     ).where(identifiers.c.grant_id == bindparam("grant_id"))
 )
 _DELIVERED = Prepared(
-    select(deliveries.c.digest, issued.c.status)
+    select(deliveries.c.digest, issued.c.id, issued.c.status)
     .join(issued, issued.c.id == deliveries.c.issued_id)
     .where(deliveries.c.grant_id == bindparam("grant_id"))
 )
 _DELIVERED_BEFORE = Prepared(
-    select(issued.c.status)
+    select(issued.c.id, issued.c.status)
     .join(deliveries, deliveries.c.issued_id == issued.c.id)
     .where(deliveries.c.digest == bindparam("digest"))
 )
@@ -113,12 +113,19 @@ class Dataset(msgspec.Struct, frozen=True):
     remaining: int
 
 
+class Made(msgspec.Struct, frozen=True):
+    """A delivery as it was noted. places: in status lists, empty for a kind without."""
+
+    issued_id: str
+    places: tuple[StatusIndex, ...]
+
+
 class Access(msgspec.Struct, frozen=True, kw_only=True):
     """What an access token, presented with a good DPoP proof, opens.
 
     expires_at: of the token. client_id: None for an anonymous wallet. claims: JSON, None if a source has them
     or they are erased. deferred: management approves each issuance.
-    delivered: digests of deliveries that may be asked for again, and their places in status lists.
+    delivered: by their digests, deliveries that may be asked for again.
     """
 
     grant_id: str
@@ -130,7 +137,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     own_reference: str | None
     deferred: bool
     datasets: tuple[Dataset, ...]
-    delivered: Mapping[bytes, tuple[StatusIndex, ...]]
+    delivered: Mapping[bytes, Made]
 
     def __repr__(self) -> str:
         return f"<Access to {len(self.datasets)} datasets>"
@@ -139,9 +146,9 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Credentials that are ready to leave.
 
-    digest: of the delivery. status: places in status lists, empty for a kind without. expires_at: until when
-    the same may be asked for again. notification_digest: None if no `notification_id` goes with it.
-    event: for the webhook; None without one. purge_at: when the issued row goes.
+    digest: of the delivery. made: what to note of it. expires_at: until when the same may be asked for again.
+    notification_digest: None if no `notification_id` goes with it. event: for the webhook; None without one.
+    purge_at: when the issued row goes.
     """
 
     tenant: str
@@ -150,9 +157,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
     configuration_id: str
     count: int
-    status: tuple[StatusIndex, ...]
+    made: Made
     expires_at: int
-    issued_id: str
     own_reference: str | None
     notification_digest: bytes | None
     event: Event | None
@@ -188,12 +194,12 @@ class Deferral(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """A deferred issuance. status: of a delivery that has been made; None before."""
+    """A deferred issuance. made: its delivery, None before."""
 
     state: deferral.State
     configuration_id: str
     holders: bytes
-    status: tuple[StatusIndex, ...] | None
+    made: Made | None
 
     def __repr__(self) -> str:
         return f"<Transaction {self.state}>"
@@ -233,10 +239,10 @@ def admit(
     )
 
 
-def deliver(connection: Connection, delivery: Delivery, cost: Cost, *, now: int) -> tuple[StatusIndex, ...]:
-    """Uses up what a delivery costs and notes it, or nothing; returns the places that its credentials name.
+def deliver(connection: Connection, delivery: Delivery, cost: Cost, *, now: int) -> Made:
+    """Uses up what a delivery costs and notes it, or nothing; returns what is noted of it.
 
-    If it was made before, it costs the nonces only, and the places are those of that time.
+    If it was made before, it costs the nonces only, and what was noted then is returned.
     The credentials are signed and sealed before, and leave the issuer only after this has been kept. So of
     two requests at once one is answered, and a process that dies leaves either all or nothing of it.
     Raises InvalidToken "token_invalid", InvalidNonce "proof_nonce_used", CredentialRequestDenied
@@ -249,7 +255,7 @@ def deliver(connection: Connection, delivery: Delivery, cost: Cost, *, now: int)
         return before
     _use_credit(connection, cost.identifier_digest, delivery.count)
     _note(connection, delivery, state, now)
-    return delivery.status
+    return delivery.made
 
 
 def defer(connection: Connection, deferred: Deferral, cost: Cost, *, now: int) -> None:
@@ -307,11 +313,11 @@ def find_transaction(connection: Connection, grant_id: str, digest: bytes, *, no
         state=row.state,
         configuration_id=row.configuration_id,
         holders=row.holders,
-        status=_delivered_before(connection, digest),
+        made=_delivered_before(connection, digest),
     )
 
 
-def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) -> tuple[StatusIndex, ...]:
+def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) -> Made:
     """Notes the delivery of a transaction, by whose digest it goes; returns as `deliver`.
 
     From now on the transaction lives until `delivery.expires_at` only. Raises InvalidToken "token_invalid",
@@ -334,7 +340,7 @@ def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) ->
         .values(state=deferral.advance(row.state, "deliver"), expires_at=delivery.expires_at)
     )
     _note(connection, delivery, state, now)
-    return delivery.status
+    return delivery.made
 
 
 def deny(connection: Connection, digest: bytes) -> None:
@@ -388,10 +394,9 @@ def forget(connection: Connection, now: int) -> None:
     """Deletes what is over, and erases the claims of grants from which no more can be had."""
     for table in (deliveries, transactions, notifications):
         connection.execute(delete(table).where(table.c.expires_at <= now))
-    old = connection.execute(select(issued.c.id).where(issued.c.purge_at <= now)).scalars().all()
-    if old:
-        status_store.forget_issued(connection, old)
-        connection.execute(delete(issued).where(issued.c.id.in_(old)))
+    old = select(issued.c.id).where(issued.c.purge_at <= now)  # too many, perhaps, to be named one by one
+    status_store.forget_issued(connection, old)
+    connection.execute(delete(issued).where(issued.c.purge_at <= now))
     connection.execute(
         update(grants)
         .where(
@@ -419,13 +424,14 @@ def _datasets(connection: Connection, grant_id: str, narrowed: Collection[str] |
     return tuple(Dataset(*row) for row in rows if narrowed is None or row.configuration_id in narrowed)
 
 
-def _delivered(connection: Connection, grant_id: str) -> dict[bytes, tuple[StatusIndex, ...]]:
-    return {row.digest: _places(row.status) for row in _DELIVERED.all(connection, grant_id=grant_id)}
+def _delivered(connection: Connection, grant_id: str) -> dict[bytes, Made]:
+    rows = _DELIVERED.all(connection, grant_id=grant_id)
+    return {row.digest: Made(row.id, _places(row.status)) for row in rows}
 
 
-def _delivered_before(connection: Connection, digest: bytes) -> tuple[StatusIndex, ...] | None:
+def _delivered_before(connection: Connection, digest: bytes) -> Made | None:
     row = _DELIVERED_BEFORE.first(connection, digest=digest)
-    return None if row is None else _places(row.status)
+    return None if row is None else Made(row.id, _places(row.status))
 
 
 def _use_nonces(connection: Connection, cost: Cost) -> None:
@@ -442,13 +448,13 @@ def _use_credit(connection: Connection, identifier_digest: bytes, count: int) ->
 def _note(connection: Connection, delivery: Delivery, state: State, now: int) -> None:
     _ISSUED.run(
         connection,
-        id=delivery.issued_id,
+        id=delivery.made.issued_id,
         tenant=delivery.tenant,
         configuration_id=delivery.configuration_id,
         own_reference=delivery.own_reference,
         count=delivery.count,
         state="delivered",
-        status=msgspec.json.encode(delivery.status).decode() if delivery.status else None,
+        status=msgspec.json.encode(delivery.made.places).decode() if delivery.made.places else None,
         issued_at=now,
         purge_at=delivery.purge_at,
     )
@@ -456,18 +462,18 @@ def _note(connection: Connection, delivery: Delivery, state: State, now: int) ->
         connection,
         digest=delivery.digest,
         grant_id=delivery.grant_id,
-        issued_id=delivery.issued_id,
+        issued_id=delivery.made.issued_id,
         expires_at=delivery.expires_at,
     )
     if delivery.notification_digest is not None:
         _NOTIFICATION.run(
             connection,
             digest=delivery.notification_digest,
-            issued_id=delivery.issued_id,
+            issued_id=delivery.made.issued_id,
             grant_id=delivery.grant_id,
             expires_at=delivery.purge_at,
         )
-    status_store.assign(connection, delivery.status, delivery.issued_id)
+    status_store.assign(connection, delivery.made.places, delivery.made.issued_id)
     if delivery.event is not None:
         event_store.append(connection, delivery.event)
     move_by_id(connection, delivery.grant_id, state, "deliver")

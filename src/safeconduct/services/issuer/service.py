@@ -20,6 +20,7 @@ from prometheus_client import Counter
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.x509 import to_x5c
 from safeconduct.encoding import json
+from safeconduct.errors import SafeconductError
 from safeconduct.protocols import wire
 from safeconduct.protocols.oauth.errors import InsufficientScope
 from safeconduct.protocols.openid4vci import encryption
@@ -46,7 +47,15 @@ from safeconduct.services.issuer.admission import Admitted, Message, admit
 from safeconduct.services.issuer.configuration import Kind, load_display
 from safeconduct.services.issuer.credential import StatusReference, make_credential
 from safeconduct.services.issuer.deliveries import delivery_digest, name_of, ranked
-from safeconduct.services.issuer.delivery_store import Access, Cost, Dataset, Deferral, Delivery, Transaction
+from safeconduct.services.issuer.delivery_store import (
+    Access,
+    Cost,
+    Dataset,
+    Deferral,
+    Delivery,
+    Made,
+    Transaction,
+)
 from safeconduct.services.issuer.digests import digest_of, nonce_digest
 from safeconduct.services.issuer.event_store import Event, EventKind, new_event
 from safeconduct.services.issuer.sources import ClaimRequest
@@ -71,14 +80,17 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Credentials to be made. digest, secret: what the delivery is known by; see `deliveries`."""
+    """Credentials to be made. digest: what the delivery is known by; see `deliveries`.
+
+    secret: what its `notification_id` is made with; None for none.
+    """
 
     kind: Kind
     claims: Mapping[str, Any]
     holders: tuple[PublicKey, ...]
     response: ResponseParameters | None
     digest: bytes
-    notification_id: str | None
+    secret: str | None
     repeatable_until: int
 
 
@@ -162,11 +174,10 @@ class Issuer:
             holders=holders,
             response=request.response,
             digest=digest,
-            notification_id=name_of(digest, secret=secret, purpose="notification"),
+            secret=secret,
             repeatable_until=access.expires_at,
         )
-        places = access.delivered.get(digest)
-        return await self._deliver(order, places, admitted, cost, now)
+        return await self._deliver(order, access.delivered.get(digest), admitted, cost, now)
 
     async def _open(self, admitted: Admitted, now: int) -> CredentialRequest:
         received = encryption.receive_request(
@@ -285,12 +296,10 @@ class Issuer:
             holders=tuple(PublicKey.from_jwk(jwk) for jwk in msgspec.json.decode(transaction.holders)),
             response=request.response,
             digest=digest,
-            notification_id=name_of(digest, secret=request.transaction_id, purpose="notification")
-            if self.settings.deferred_notifications
-            else None,
+            secret=request.transaction_id if self.settings.deferred_notifications else None,
             repeatable_until=now + self.settings.retry_window,
         )
-        return await self._deliver(order, transaction.status, admitted, None, now)
+        return await self._deliver(order, transaction.made, admitted, None, now)
 
     async def _claims_at_last(
         self, transaction: Transaction, digest: bytes, kind: Kind, access: Access
@@ -334,35 +343,40 @@ class Issuer:
     async def _deliver(
         self,
         order: _Order,
-        before: tuple[StatusIndex, ...] | None,
+        before: Made | None,
         admitted: Admitted,
         cost: Cost | None,
         now: int,
     ) -> Answer:
         """Makes the credentials, notes the delivery, and only then lets them go.
 
-        before: the places in status lists of an earlier delivery of the same. cost: None if it is paid.
+        before: an earlier delivery of the same. cost: None if it is paid.
         """
-        places = before
-        if places is None:
-            count = len(order.holders) if order.kind.status else 0
-            places = await self._places.draw(count, now=now)
-        answer = self._make_answer(order, places, now)
-        delivery = self._delivery(order, places, admitted, now)
-        if cost is None:
-            settled = await self.tenant.database.run(delivery_store.deliver_deferred, delivery, now=now)
-        else:
-            settled = await self.tenant.database.run(delivery_store.deliver, delivery, cost, now=now)
-        if settled != places:  # the same request was answered meanwhile
+        drawn: tuple[StatusIndex, ...] = ()
+        if before is None and order.kind.status:
+            drawn = await self._places.draw(len(order.holders), now=now)
+        made = Made(self._new_id(), drawn) if before is None else before
+        try:
+            answer = self._make_answer(order, made, now)
+            delivery = self._delivery(order, made, admitted, now)
+            if cost is None:
+                settled = await self.tenant.database.run(delivery_store.deliver_deferred, delivery, now=now)
+            else:
+                settled = await self.tenant.database.run(delivery_store.deliver, delivery, cost, now=now)
+        except SafeconductError:  # refused, so nothing was kept; or whoever asks in vain empties the lists
+            self._places.put_back(drawn)
+            raise
+        if settled != made:  # the same request was answered meanwhile
+            self._places.put_back(drawn)
             answer = self._make_answer(order, settled, now)
         self._issued.inc(answer.count)
         return answer
 
-    def _make_answer(self, order: _Order, places: tuple[StatusIndex, ...], now: int) -> Answer:
+    def _make_answer(self, order: _Order, made: Made, now: int) -> Answer:
         lists = self.settings.status_list_uri
         references = {
             holder: StatusReference(place.idx, f"{lists}/{place.list_id}")
-            for holder, place in zip(ranked(order.holders), places, strict=False)
+            for holder, place in zip(ranked(order.holders), made.places, strict=False)
         }
         signer, chain = self.tenant.signer, self.tenant.chain
         x5c = to_x5c(chain) if chain else ()
@@ -380,14 +394,13 @@ class Issuer:
             )
             for holder in order.holders
         )
+        notification_id = _notification_id(order, made)
         return _answer(
-            CredentialResponse(credentials=credentials, notification_id=order.notification_id), order.response
+            CredentialResponse(credentials=credentials, notification_id=notification_id), order.response
         )
 
-    def _delivery(
-        self, order: _Order, places: tuple[StatusIndex, ...], admitted: Admitted, now: int
-    ) -> Delivery:
-        issued_id, reference = self._new_id(), admitted.access.own_reference
+    def _delivery(self, order: _Order, made: Made, admitted: Admitted, now: int) -> Delivery:
+        notification_id, reference = _notification_id(order, made), admitted.access.own_reference
         name = order.kind.configuration.id
         return Delivery(
             tenant=self.url,
@@ -396,12 +409,11 @@ class Issuer:
             digest=order.digest,
             configuration_id=name,
             count=len(order.holders),
-            status=places,
+            made=made,
             expires_at=order.repeatable_until,
-            issued_id=issued_id,
             own_reference=reference,
-            notification_digest=None if order.notification_id is None else digest_of(order.notification_id),
-            event=self._event("issued", name, issued_id, reference, now),
+            notification_digest=None if notification_id is None else digest_of(notification_id),
+            event=self._event("issued", name, made.issued_id, reference, now),
             purge_at=now + self.settings.issued_retention,
         )
 
@@ -448,6 +460,13 @@ class Issuer:
 
     def _new_id(self) -> str:
         return self.tenant.random(_ID_BYTES).hex()
+
+
+def _notification_id(order: _Order, made: Made) -> str | None:
+    """The same for each repeat of a delivery; another for a later one to the same keys."""
+    if order.secret is None:
+        return None
+    return name_of(order.digest, secret=order.secret, purpose=f"notification {made.issued_id}")
 
 
 def _answer(response: CredentialResponse | DeferredResponse, parameters: ResponseParameters | None) -> Answer:

@@ -6,11 +6,11 @@ drawing stays quick.
 """
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, select, update
 
 from safeconduct.ids import Random
 from safeconduct.services.issuer.key_store import insert_once
@@ -55,6 +55,10 @@ class StatusStock:
         drawn, self._stock = self._stock[:count], self._stock[count:]
         return tuple(drawn)
 
+    def put_back(self, places: Sequence[StatusIndex]) -> None:
+        """Takes places back that were drawn, and of which it is certain that no credential names them."""
+        self._stock.extend(places)
+
 
 def take_status_index(
     connection: Connection, tenant: str, count: int, random: Random, *, size: int, now: int
@@ -84,8 +88,11 @@ def assign(connection: Connection, places: Sequence[StatusIndex], issued_id: str
         )
 
 
-def forget_issued(connection: Connection, issued_ids: Collection[str]) -> None:
-    """Erases which deliveries the places went to; the places stay taken."""
+def forget_issued(connection: Connection, issued_ids: Select[tuple[str]]) -> None:
+    """Erases which deliveries the places went to; the places stay taken.
+
+    issued_ids: selects the deliveries.
+    """
     connection.execute(update(status).where(status.c.issued_id.in_(issued_ids)).values(issued_id=None))
 
 
@@ -93,7 +100,7 @@ def _open_list(connection: Connection, tenant: str, random: Random, *, size: int
     columns = (status_lists.c.id, status_lists.c.size, status_lists.c.taken)
     query = (
         select(*columns)
-        .where(status_lists.c.tenant == tenant, status_lists.c.taken < status_lists.c.size / 2)
+        .where(status_lists.c.tenant == tenant, 2 * (status_lists.c.taken + 1) <= status_lists.c.size)
         .order_by(status_lists.c.created_at.desc(), status_lists.c.id)
         .limit(1)
     )
