@@ -19,9 +19,9 @@ from tests.flows.code_flow import (
     login_house,
     parameters_of,
 )
-from tests.flows.small_wallet import ISSUER, House
+from tests.flows.small_wallet import ISSUER, NOW, House
 
-from safeconduct import limits
+from safeconduct import limits, sd_cwt
 from safeconduct.crypto.keys import Key
 from safeconduct.net.fetch import Response
 from safeconduct.protocols.oauth import dpop
@@ -734,6 +734,44 @@ def test_an_offer_for_somebody_is_for_nobody_else(tmp_path: Path) -> None:
             assert parameters_of(await person.decide())["error"] == "access_denied"
         assert await house.state(offer) == "pending"
         wallet.keep(await wallet.redeem_code(await wallet.authorized(house, issuer_state=state)))
+
+    play(tmp_path, story)
+
+
+async def _given_name(house: House, wallet: CodeWallet) -> Any:
+    (issued,) = wallet.open(await wallet.ask())
+    held = sd_cwt.check_issued(issued, holder=wallet.holder.public, trust=await house.trust(), now=NOW)
+    return held.claims["given_name"]
+
+
+def test_an_offer_without_claims_takes_those_of_the_account(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        offer = await house.offer(claims=None, grants=["authorization_code"])
+        grant = (await code_wallet(house).read_offer(offer["offer_uri"])).authorization_code
+        assert grant is not None
+        wallet = code_wallet(house)
+        code = await wallet.authorized(house, issuer_state=grant.issuer_state)
+        wallet.keep(await wallet.redeem_code(code))
+        assert await _given_name(house, wallet) == "Erika"
+
+    play(tmp_path, story)
+
+
+def test_the_claims_of_an_offer_come_before_those_of_the_account(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        state, _ = await _issuer_state(house)
+        wallet = code_wallet(house)
+        wallet.keep(await wallet.redeem_code(await wallet.authorized(house, issuer_state=state)))
+        assert await _given_name(house, wallet) == "Offered"
+
+    play(tmp_path, story)
+
+
+def test_an_offer_that_needs_no_login_brings_its_claims(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        for grants in (["pre-authorized"], ["pre-authorized", "authorization_code"]):
+            answer = await house.manage("POST", "/offers", {"configuration_id": "identity", "grants": grants})
+            assert (answer.status, answer.json()["code"]) == (400, "claims_wanted")
 
     play(tmp_path, story)
 

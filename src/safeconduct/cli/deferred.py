@@ -64,7 +64,7 @@ def approve(
 
     \b
     Example:
-      safeconduct deferred approve 5f0d1c22
+      safeconduct deferred approve 89d067972ba14ea53550b29b43d7b87b
     """
     _decide("approve", transaction_id, issuer, tenant, config, as_json=as_json)
 
@@ -81,7 +81,7 @@ def deny(
 
     \b
     Example:
-      safeconduct deferred deny 5f0d1c22
+      safeconduct deferred deny 89d067972ba14ea53550b29b43d7b87b
     """
     _decide("deny", transaction_id, issuer, tenant, config, as_json=as_json)
 

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from safeconduct.cli import deferred, demo, interop, issued, key, offer, output, sd_cwt, sd_jwt, serve, wallet
+from safeconduct.cli import (
+    deferred,
+    demo,
+    interop,
+    issued,
+    key,
+    login,
+    offer,
+    output,
+    sd_cwt,
+    sd_jwt,
+    serve,
+    wallet,
+)
 from safeconduct.cli.application import Application
 
 app = typer.Typer(
@@ -24,6 +37,7 @@ app.add_typer(serve.app, name="serve")
 app.add_typer(offer.app, name="offer")
 app.add_typer(deferred.app, name="deferred")
 app.add_typer(issued.app, name="issued")
+app.add_typer(login.app, name="login")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(interop.app, name="interop")
 app.command()(demo.demo)

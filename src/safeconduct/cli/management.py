@@ -44,7 +44,7 @@ def ask(
     content = None if body is None else json.dumps(body)
     response = operating.carry_out(_send(method, base + path, headers, content))
     if not 200 <= response.status < 300:
-        raise _refusal(response)
+        raise _refusal(response, tenant)
     return response.json() if response.body else {}
 
 
@@ -95,12 +95,16 @@ def _admin_url(issuer: IssuerSettings) -> str:
     return f"http://{host}:{issuer.admin_port}"
 
 
-def _refusal(response: Response) -> Rejected:
+def _refusal(response: Response, tenant: str | None) -> Rejected:
     try:
         problem = response.json()
     except Malformed:
         problem = {}
     code, detail = problem.get("code"), problem.get("detail")
+    if code == "not_found" and tenant is None:
+        return Rejected(
+            code, "There is nothing at this path. If the process serves several issuers, name one: --tenant."
+        )
     if isinstance(code, str) and _CODE.fullmatch(code) and isinstance(detail, str):
         return Rejected(code, detail)
     return Rejected("request_refused", f"The service answered with HTTP status {response.status}.")

@@ -25,12 +25,17 @@ ClaimsFile = Annotated[
     typer.Option(
         "--claims",
         metavar="FILE|-",
-        help="The claims, a JSON object; - for standard input. Not for what has a source of claims.",
+        help="The claims, a JSON object; - for standard input. Not for what has a source of claims, nor "
+        "needed where the account that is logged in to has them.",
     ),
 ]
 Subject = Annotated[
     str | None,
-    typer.Option("--subject", metavar="TEXT", help="Whom the source of claims is asked about."),
+    typer.Option(
+        "--subject",
+        metavar="TEXT",
+        help="Whom it is for: who has to log in, and whom the source of claims is asked about.",
+    ),
 ]
 TxCode = Annotated[
     bool, typer.Option("--tx-code", help="Demand a transaction code, to be told to the holder another way.")
@@ -102,6 +107,8 @@ def create(
     if authorization_code:
         body["grants"] = ["authorization_code", *(["pre-authorized"] if pre_authorized else [])]
     made = management.ask("POST", "/offers", body, url=issuer, config=config, tenant=tenant)
+    if authorization_code and subject is None:
+        output.note("Whoever logs in first may take this offer; --subject says whom it is for.")
     picture = made.pop("qr", None)
     if qr is not None and picture is not None:
         _write_picture(qr, picture)

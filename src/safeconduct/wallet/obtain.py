@@ -131,8 +131,8 @@ async def ask(context: Context, errand: Errand) -> Held | Waiting:
             raise
         raise Rejected(
             "credential_withheld",
-            "The issuer gave the credential, but the wallet server did not hand it over, and this issuer "
-            "does not answer twice. Nobody else can use it; ask the issuer for a new offer.",
+            "The issuer denies the credential. If it gave it before, the wallet server did not hand it over, "
+            "and nobody else can use it; ask the issuer for a new offer.",
         ) from error
 
 

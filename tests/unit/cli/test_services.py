@@ -100,6 +100,7 @@ def _manage(run: Run, management: tuple[str, str]) -> None:
     made = run(*create, *more, "--qr", "offer.svg", "--json", stdin=claims)
     assert made.exit_code == 0, made.output
     assert "pre-authorized_code" not in made.stdout
+    assert "--subject" in made.stderr
     assert Path("offer.svg").read_bytes().startswith(b"<?xml")
     assert Path("offer.svg").stat().st_mode & 0o077 == 0
     offer = json.loads(made.stdout)["offer_id"]
@@ -120,6 +121,9 @@ def _manage(run: Run, management: tuple[str, str]) -> None:
     rotated = json.loads(run("key", "rotate-encryption", *management, "--json").stdout)
     assert rotated["published_at"] < rotated["destroyed_at"]
     assert run("offer", "list", "--tenant", "town", *management).stderr.startswith("not_found:")
+    link = run("login", "link", "urn:example:person:1", *management)
+    assert "/login/" in link.stdout
+    assert json.loads(run("login", "link", "x", *management, "--json").stdout)["expires_in"] > 0
 
 
 def _trust(place: Path, issuer: str) -> None:
@@ -213,6 +217,29 @@ def test_without_the_management_token_nothing_is_asked(run: Run, monkeypatch: py
     monkeypatch.delenv("SAFECONDUCT_ISSUER__ADMIN_TOKEN")
     done = run("offer", "list")
     assert (done.exit_code, "ADMIN_TOKEN" in done.stderr) == (2, True)
+
+
+TENANTS = """
+[[issuer.tenants]]
+name = "town"
+identifier = "http://127.0.0.1:8440/town"
+signing_key = "town.pem"
+
+[[issuer.tenants]]
+name = "school"
+identifier = "http://127.0.0.1:8440/school"
+signing_key = "school.pem"
+"""
+
+
+def test_where_several_issuers_are_served_one_has_to_be_named(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "safeconduct.toml").write_text(TENANTS)
+    with serving("issuer", tmp_path) as issuer:
+        management = ("--issuer", issuer["issuer-admin"])
+        assert run("offer", "list", "--tenant", "town", *management).exit_code == 0
+        unnamed = run("offer", "list", *management)
+        assert unnamed.stderr.startswith("not_found:")
+        assert "--tenant" in unnamed.stderr
 
 
 @pytest.mark.parametrize(

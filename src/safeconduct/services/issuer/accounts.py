@@ -2,19 +2,17 @@
 
 [[accounts]]
 name = "erika"
-password = "scrypt$15$8$1$…$…"            # as `python -m safeconduct.services.issuer.accounts` prints it
+password = "scrypt$15$8$1$…$…"            # as `safeconduct login password` prints it
 subject = "urn:example:person:1"          # as the issuer's records name her; her name unless given
 
 [accounts.claims]                         # of her credentials, unless they come from elsewhere
 given_name = "Erika"
 """
 
-import getpass
 import hashlib
 import hmac
 import re
 import secrets
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,7 +93,3 @@ def _scrypt(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
     memory = 128 * r * ((1 << min(log_n, _MOST_LOG_N)) + p + 2)
     secret = password.encode("utf-8", "surrogatepass")
     return hashlib.scrypt(secret, salt=salt, n=1 << log_n, r=r, p=p, maxmem=memory, dklen=_KEY_BYTES)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(hash_password(getpass.getpass("Password: ")) + "\n")

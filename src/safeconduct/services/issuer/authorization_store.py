@@ -376,6 +376,9 @@ def _take_offer(
     if offer.subject not in (None, identity.subject):
         return AccessDenied("offer_of_another", "The offer is for somebody else.")
     move(connection, offer, "authorize")
+    if identity.claims is not None:
+        # Those of the offer come first.
+        values = {**values, "claims": func.coalesce(grants.c.claims, json.dumps(identity.claims))}
     connection.execute(update(grants).where(grants.c.id == offer.id).values(**values))
     return str(offer.id)
 

@@ -51,7 +51,8 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 class OfferRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What management asks for. claims: of all configurations together; each takes those that it knows.
 
-    claims: None where they come from sources, which know them by the subject or the reference.
+    claims: None where they come from sources, which know them by the subject or the reference, or from the
+    account that is logged in to.
     grants: what a wallet may do with the offer. by_reference: the URI holds only where the offer is.
     deferred: management approves each issuance. lifetime: seconds. qr: which picture is wanted as well.
     """
@@ -216,7 +217,7 @@ class Offers:
         """Refuses now what could not be issued later."""
         kinds = [self._kind(name) for name in request.configuration_ids]
         by_offer = [kind for kind in kinds if kind.source is None]
-        if by_offer and request.claims is None:
+        if by_offer and request.claims is None and not self._brought_by_login(request):
             raise Rejected("claims_wanted", "The claims of this configuration come with its offer.")
         if not by_offer and request.claims is not None:
             raise Rejected("claims_not_wanted", "The claims of this configuration come from its source.")
@@ -227,6 +228,10 @@ class Offers:
             )
         if request.claims is not None:
             self._check_issuable(request.claims, by_offer, now)
+
+    def _brought_by_login(self, request: OfferRequest) -> bool:
+        """Whether the claims may be those of the account that is logged in to."""
+        return request.grants == {AUTHORIZATION} and self._settings.accounts is not None
 
     def _check_issuable(self, claims: Mapping[str, Any], kinds: list[Kind], now: int) -> None:
         """Issues the claims to nobody."""
