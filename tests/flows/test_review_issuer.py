@@ -172,3 +172,25 @@ def test_of_a_pushed_request_only_what_it_comes_to_is_kept(tmp_path: Path) -> No
             assert size < 1000
 
     asyncio.run(main())
+
+
+def test_a_lost_promise_is_given_again_when_the_claims_are_there_by_now(tmp_path: Path) -> None:
+    """The promise took the credit: who does not know of it must not be told that none is left."""
+    people = tmp_path / "people.csv"
+    people.write_text("id,given_name\n")
+    (tmp_path / "card.toml").write_text(
+        '[[configurations]]\nid = "identity"\nvct = "https://issuer.example/identity"\n'
+        "[configurations.claims]\ngiven_name = { mandatory = true }\n"
+        f'[configurations.source]\nkind = "csv"\npath = "{people}"\nkey = "id"\nmissing = "deferred"\n'
+    )
+
+    async def main() -> None:
+        async with issuer_house(tmp_path, configurations=tmp_path / "card.toml") as house:
+            wallet = await house.holder(await house.offer(claims=None, subject="erika"))
+            first = wallet.promised(await wallet.ask())
+            (tmp_path / "new.csv").write_text("id,given_name\nerika,Erika\n")
+            (tmp_path / "new.csv").rename(people)
+            assert wallet.promised(await wallet.ask()) == first
+            wallet.given(await wallet.poll(first.transaction_id))
+
+    asyncio.run(main())

@@ -266,8 +266,7 @@ def defer(connection: Connection, deferred: Deferral, cost: Cost, *, now: int) -
     """
     find_token(connection, deferred.tenant, deferred.token_digest, now=now)
     _use_nonces(connection, cost)
-    known = select(transactions.c.id).where(transactions.c.digest == deferred.digest)
-    if connection.execute(known).first() is not None:
+    if is_promised(connection, deferred.digest):
         return
     _use_credit(connection, cost.identifier_digest, deferred.count)
     connection.execute(
@@ -291,6 +290,12 @@ def defer(connection: Connection, deferred: Deferral, cost: Cost, *, now: int) -
         .where(grants.c.id == deferred.grant_id, grants.c.expires_at < deferred.expires_at)
         .values(expires_at=deferred.expires_at)
     )
+
+
+def is_promised(connection: Connection, digest: bytes) -> bool:
+    """Returns whether there is a transaction of this digest, in whatever state."""
+    known = select(transactions.c.id).where(transactions.c.digest == digest)
+    return connection.execute(known).first() is not None
 
 
 def find_transaction(connection: Connection, grant_id: str, digest: bytes, *, now: int) -> Transaction:

@@ -163,9 +163,11 @@ class Issuer:
         may_wait = access.deferred or kind.source is not None
         if not may_wait and digest not in access.delivered and dataset.remaining < len(holders):
             raise delivery_store.used_up()
-        claims = None if access.deferred else await self._claims(kind, access)
+        transaction_id = name_of(digest, secret=secret, purpose="transaction")
+        claims = None
+        if not access.deferred and not (kind.source and await self._was_promised(transaction_id)):
+            claims = await self._claims(kind, access)
         if claims is None:
-            transaction_id = name_of(digest, secret=secret, purpose="transaction")
             await self._defer(admitted, transaction_id, kind, holders, cost, now)
             return self._later(transaction_id, request.response)
         order = _Order(
@@ -300,6 +302,10 @@ class Issuer:
             repeatable_until=now + self.settings.retry_window,
         )
         return await self._deliver(order, transaction.made, admitted, None, now)
+
+    async def _was_promised(self, transaction_id: str) -> bool:
+        """Whether it is to be fetched as a deferred credential, even if the claims are there by now."""
+        return await self.tenant.database.run(delivery_store.is_promised, digest_of(transaction_id))
 
     async def _claims_at_last(
         self, transaction: Transaction, digest: bytes, kind: Kind, access: Access
