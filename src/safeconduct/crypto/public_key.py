@@ -39,7 +39,17 @@ class PublicKey:
     "key_unsupported" for what is not a usable key.
     """
 
-    __slots__ = ("_algorithm", "_ecdsa", "_half", "_handle", "_kid", "_kind", "_raw", "_signature_bytes")
+    __slots__ = (
+        "_algorithm",
+        "_ecdsa",
+        "_half",
+        "_handle",
+        "_kid",
+        "_kind",
+        "_raw",
+        "_signature_bytes",
+        "_thumbprint",
+    )
 
     def __init__(
         self, kind: KeyKind, raw: bytes, *, handle: Handle, algorithm: Algorithm, kid: str | bytes | None
@@ -52,6 +62,7 @@ class PublicKey:
         self._signature_bytes = algorithm.signature_bytes
         self._half = algorithm.signature_bytes >> 1
         self._ecdsa = _ECDSA[algorithm.hash] if algorithm.hash is not None else None
+        self._thumbprint: bytes | None = None
 
     @classmethod
     def from_pem(cls, text: str | bytes, *, kid: str | bytes | None = None) -> Self:
@@ -136,6 +147,8 @@ class PublicKey:
 
     def with_kid(self, kid: str | bytes | None) -> "PublicKey":
         """Returns the same key under another key identifier."""
+        if kid == self._kid:
+            return self
         return PublicKey(self._kind, self._raw, handle=self._handle, algorithm=self._algorithm, kid=kid)
 
     def with_algorithm(self, name: str) -> "PublicKey":
@@ -172,7 +185,11 @@ class PublicKey:
 
     def jwk_thumbprint(self, hash: str = "sha256") -> bytes:  # noqa: A002
         """Returns the JWK thumbprint (RFC 7638); raises Unsupported "hash_unsupported"."""
-        return thumbprint.of_jwk(self._kind, self._raw, hash)
+        if hash != "sha256":
+            return thumbprint.of_jwk(self._kind, self._raw, hash)
+        if self._thumbprint is None:
+            self._thumbprint = thumbprint.of_jwk(self._kind, self._raw, hash)
+        return self._thumbprint
 
     def cose_thumbprint(self, hash: str = "sha256") -> bytes:  # noqa: A002
         """Returns the COSE Key thumbprint (RFC 9679); raises Unsupported "hash_unsupported"."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from safeconduct.crypto import cose_key, jwk
 from safeconduct.crypto.kinds import KeyKind
-from safeconduct.encoding import cbor, json
+from safeconduct.encoding import cbor
 from safeconduct.errors import Unsupported
 
 _HASHES: Final = frozenset(("sha256", "sha384", "sha512"))
@@ -13,7 +13,10 @@ _HASHES: Final = frozenset(("sha256", "sha384", "sha512"))
 
 def of_jwk(kind: KeyKind, public: bytes, hash_name: str) -> bytes:
     """Returns the JWK thumbprint (RFC 7638 §3); raises Unsupported "hash_unsupported"."""
-    return _digest(hash_name, json.dumps(jwk.public_members(kind, public), sort_keys=True))
+    members = sorted(jwk.public_members(kind, public).items())
+    # Names and base64url need no escapes, so this is the JSON.
+    text = ",".join([f'"{name}":"{value}"' for name, value in members])
+    return _digest(hash_name, f"{{{text}}}".encode("ascii"))
 
 
 def of_cose_key(kind: KeyKind, public: bytes, hash_name: str) -> bytes:

@@ -28,8 +28,12 @@ class Log:
         stream: TextIO | None = None,
         on_drop: Callable[[int], None] = lambda _count: None,
     ) -> None:
-        """level: "off" writes nothing. on_drop: told how many fields a line lost."""
+        """level: "off" writes nothing. on_drop: told how many fields a line lost.
+
+        informs: whether `info` writes anything.
+        """
         self.dropped = 0
+        self.informs = level in ("debug", "info")
         self._on_drop = on_drop
         self._logger = structlog.wrap_logger(
             structlog.PrintLogger(stream or sys.stderr),

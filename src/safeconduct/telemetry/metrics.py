@@ -34,6 +34,7 @@ class Metrics:
             registry=self.registry,
             buckets=_SECONDS,
         )
+        self._found: dict[tuple[str, str, int, str], tuple[Counter, Histogram]] = {}
         self._dropped = Counter(
             "safeconduct_log_fields_dropped_total",
             "Fields kept out of the log, because they are not on its allow-list.",
@@ -42,8 +43,15 @@ class Metrics:
 
     def request(self, *, route: str, method: str, status: int, code: str, seconds: float) -> None:
         """Count an answered request. route: the template; code: the error's, or ""."""
-        self._requests.labels(route, method, str(status), code).inc()
-        self._seconds.labels(route).observe(seconds)
+        labels = (route, method, status, code)
+        counters = self._found.get(labels)
+        if counters is None:
+            counters = self._found[labels] = (
+                self._requests.labels(route, method, str(status), code),
+                self._seconds.labels(route),
+            )
+        counters[0].inc()
+        counters[1].observe(seconds)
 
     def fields_dropped(self, count: int) -> None:
         """Count fields that the log refused."""

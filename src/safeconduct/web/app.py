@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
+from inspect import iscoroutinefunction
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -65,12 +66,22 @@ def _application(inner: ASGIApp, *, telemetry: Telemetry, problems: Problems, ma
 
 
 class _Routes:
-    """Starlette's router, which raises for what it has no route for, and redirects nowhere."""
+    """Starlette's router, which raises for what it has no route for, and redirects nowhere.
+
+    Paths without parameters are looked up before it is asked: it would try one pattern after the other.
+    """
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._router = Router(routes, redirect_slashes=False)
+        self._fixed = _fixed_routes(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = None if scope.get("root_path") else self._fixed.get((scope["method"], scope["path"]))
+        if route is not None:
+            scope["route"], scope["path_params"] = route, {}
+            response = await route.endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+            return
         asked = dict(scope)  # the router writes into its scope
         scope["app"] = self  # with an "app" in the scope, the router raises instead of answering itself
         try:
@@ -81,6 +92,19 @@ class _Routes:
             # RFC 9110 §15.5.6: all methods of the path, not those of one route
             allowed = ", ".join(sorted(_methods(self._router.routes, asked)))
             raise HTTPException(error.status_code, headers={"Allow": allowed}) from None
+
+
+def _fixed_routes(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], Route]:
+    """The routes of one path each, by method and path, that no route before them could take."""
+    fixed: dict[tuple[str, str], Route] = {}
+    for place, route in enumerate(routes):
+        before = [other for other in routes[:place] if not isinstance(other, Route)]
+        if not isinstance(route, Route) or route.param_convertors or before:
+            continue
+        rivals = [other.path_regex for other in routes[:place] if isinstance(other, Route)]
+        if iscoroutinefunction(route.endpoint) and not any(regex.match(route.path) for regex in rivals):
+            fixed |= {(method, route.path): route for method in route.methods or ()}
+    return fixed
 
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:

@@ -8,9 +8,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safeconduct import limits
@@ -52,12 +50,13 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _set_defaults(MutableHeaders(raw=message["headers"]))
+                _set_defaults(message["headers"])
             await send(message)
 
         try:
-            _check_head(scope, max_body=self._max_body)
-            await self._app(scope, _limited(receive, max_body=self._max_body), safe_send)
+            length = _check_head(scope, max_body=self._max_body)
+            limited = _Limited(receive, length=length, max_body=self._max_body)
+            await self._app(scope, limited.receive, safe_send)
         except Exception as error:  # the one place where any error becomes an answer
             fault = fault_of(error)
             scope["state"]["code"] = fault.code
@@ -82,39 +81,41 @@ class Observer:
         if scope["type"] != "http":
             return
         begun = time.perf_counter()
-        seen = {"status": 0, "in": 0, "out": 0}
+        status = bytes_in = bytes_out = 0
         scope["state"] = {**scope.get("state", {}), "request_id": secrets.token_hex(8), "code": ""}
 
         async def counted_receive() -> Message:
+            nonlocal bytes_in
             message = await receive()
-            seen["in"] += len(message.get("body", b""))
+            bytes_in += len(message.get("body", b""))
             return message
 
         async def counted_send(message: Message) -> None:
-            seen["status"] = message.get("status", seen["status"])
-            seen["out"] += len(message.get("body", b""))
+            nonlocal status, bytes_out
+            status = message.get("status", status)
+            bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
             await self._app(scope, counted_receive, counted_send)
         finally:
-            self._note(scope, seen, time.perf_counter() - begun)
+            self._note(scope, status, bytes_in, bytes_out, time.perf_counter() - begun)
 
-    def _note(self, scope: Scope, seen: Mapping[str, int], seconds: float) -> None:
+    def _note(self, scope: Scope, status: int, bytes_in: int, bytes_out: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else "other"
-        code = scope["state"]["code"]
-        self._telemetry.metrics.request(
-            route=route(scope), method=method, status=seen["status"], code=code, seconds=seconds
-        )
+        taken, code = route(scope), scope["state"]["code"]
+        self._telemetry.metrics.request(route=taken, method=method, status=status, code=code, seconds=seconds)
+        if not self._telemetry.log.informs:
+            return
         self._telemetry.log.info(
             "request_answered",
             request_id=scope["state"]["request_id"],
-            route=route(scope),
+            route=taken,
             method=method,
-            status=seen["status"],
+            status=status,
             duration_ms=round(seconds * 1000),
-            bytes_in=bucket(seen["in"]) if seen["in"] else 0,
-            bytes_out=bucket(seen["out"]) if seen["out"] else 0,
+            bytes_in=bucket(bytes_in) if bytes_in else 0,
+            bytes_out=bucket(bytes_out) if bytes_out else 0,
             **({"code": code} if code else {}),
         )
 
@@ -124,42 +125,62 @@ def route(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", "unmatched"))
 
 
-def _set_defaults(headers: MutableHeaders) -> None:
-    for name, value in SAFE_HEADERS.items():
-        headers.setdefault(name, value)
+_SAFE_FIELDS = [(name.lower().encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
 
 
-def _check_head(scope: Scope, *, max_body: int) -> None:
+def _set_defaults(fields: list[tuple[bytes, bytes]]) -> None:
+    there = {name.lower() for name, _ in fields}
+    fields += [field for field in _SAFE_FIELDS if field[0] not in there]
+
+
+def _check_head(scope: Scope, *, max_body: int) -> int | None:
+    """Returns the length of the body; None if the request does not say it beforehand."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     if len(scope["path"]) + len(scope["query_string"]) > limits.HTTP_TARGET_BYTES:
         raise TargetTooLong("target_too_long", "The request's path and query are too long.")
-    if sum(len(name) + len(value) for name, value in headers) > limits.HTTP_HEADER_BYTES:
+    if sum([len(name) + len(value) for name, value in headers]) > limits.HTTP_HEADER_BYTES:
         raise HeadersTooLarge("headers_too_large", "The request's header fields are too large.")
+    length = None
     for name, value in headers:
-        if name == b"content-length" and value.isdigit() and int(value) > max_body:
-            raise _too_large()
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length" and value.isdigit():
+            length = int(value)
+            if length > max_body:
+                raise _too_large()
+    return length
 
 
-def _limited(receive: Receive, *, max_body: int) -> Receive:
-    """Receive the body within its size and time; afterwards wait for the client's leaving without a limit."""
-    deadline = asyncio.get_running_loop().time() + limits.HTTP_BODY_SECONDS
-    state: dict[str, Any] = {"bytes": 0, "whole": False}
+class _Limited:
+    """Receives the body within its size and time, then waits for the client's leaving without a limit."""
 
-    async def limited() -> Message:
-        if state["whole"]:
-            return await receive()
+    def __init__(self, receive: Receive, *, length: int | None, max_body: int) -> None:
+        """length: of the body; None if it is not known beforehand."""
+        self._receive = receive
+        self._length = length
+        self._max_body = max_body
+        self._deadline = asyncio.get_running_loop().time() + limits.HTTP_BODY_SECONDS
+        self._bytes = 0
+        self._whole = False
+
+    async def receive(self) -> Message:
+        if self._whole:
+            return await self._receive()
+        if self._length == 0:  # there is nothing to wait for
+            self._whole = True
+            return {"type": "http.request", "body": b"", "more_body": False}
         try:
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
         except TimeoutError:
             raise BodyTooSlow("body_too_slow", "The request's body did not arrive in time.") from None
-        state["bytes"] += len(message.get("body", b""))
-        state["whole"] = not message.get("more_body", False)
-        if state["bytes"] > max_body:
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > self._max_body:
             raise _too_large()
+        if self._bytes == self._length:  # the end is not waited for either
+            message = {**message, "more_body": False}
+        self._whole = not message.get("more_body", False)
         return message
-
-    return limited
 
 
 def _too_large() -> BodyTooLarge:

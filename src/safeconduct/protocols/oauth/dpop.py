@@ -165,7 +165,7 @@ def _check_request(claims: _Claims, method: str, url: str) -> None:
         raise Rejected("dpop_jti", "The proof has no usable jti.", rule="RFC 9449 §4.2")
     if claims.htm != method:
         raise Rejected("dpop_htm", "The proof is for another HTTP method.", rule="RFC 9449 §4.3 step 8")
-    if urls.normalise(claims.htu) != urls.normalise(url):
+    if claims.htu != url and urls.normalise(claims.htu) != urls.normalise(url):
         raise Rejected("dpop_htu", "The proof is for another URL.", rule="RFC 9449 §4.3 step 9")
 
 

@@ -72,8 +72,11 @@ class KeyRing(msgspec.Struct, frozen=True):
 
     def nonce_keys(self, now: int) -> tuple[bytes, ...]:
         """Returns the keys of nonces, this epoch's first."""
-        alive = [key for key in self.nonce_secrets if key.expires_at > now]
-        return tuple(key.secret for key in sorted(alive, key=lambda key: key.epoch != self.epoch))
+        own = [key.secret for key in self.nonce_secrets if key.epoch == self.epoch and key.expires_at > now]
+        return (
+            *own,
+            *[key.secret for key in self.nonce_secrets if key.epoch != self.epoch and key.expires_at > now],
+        )
 
 
 class Epochs:
@@ -87,6 +90,7 @@ class Epochs:
         self._random = random
         self._ring: KeyRing | None = None
         self._read_at = 0
+        self._nonces: tuple[tuple[bytes, ...], StatelessNonces, StatelessNonces] | None = None
 
     async def ring(self, now: int) -> KeyRing:
         """Returns the keys at hand at the second `now`."""
@@ -103,7 +107,7 @@ class Epochs:
         epoch = now // self._settings.encryption_epoch
         fresh = [*self._fresh(epoch), *self._fresh(epoch + 1)]
         stored = await self._database.run(rotate_keys, self._settings.url, fresh, now=now)
-        self._ring, self._read_at = self._ring_of(epoch, stored), now
+        self._ring, self._read_at, self._nonces = self._ring_of(epoch, stored), now, None
         return self._ring
 
     async def rotate_now(self, now: int) -> Rotation:
@@ -132,13 +136,22 @@ class Epochs:
 
     async def c_nonces(self, now: int) -> StatelessNonces:
         """Returns the maker and judge of nonces for key proofs."""
-        keys = (await self.ring(now)).nonce_keys(now)
-        return StatelessNonces(keys, C_NONCE, self._settings.nonce_lifetime)
+        return (await self.nonces(now))[0]
 
     async def dpop_nonces(self, now: int) -> StatelessNonces:
         """Returns the maker and judge of nonces for DPoP proofs."""
+        return (await self.nonces(now))[1]
+
+    async def nonces(self, now: int) -> tuple[StatelessNonces, StatelessNonces]:
+        """Returns the makers and judges of nonces for key proofs and for DPoP proofs."""
         keys = (await self.ring(now)).nonce_keys(now)
-        return StatelessNonces(keys, DPOP_NONCE, self._settings.dpop_nonce_lifetime)
+        if self._nonces is None or self._nonces[0] != keys:
+            self._nonces = (
+                keys,
+                StatelessNonces(keys, C_NONCE, self._settings.nonce_lifetime),
+                StatelessNonces(keys, DPOP_NONCE, self._settings.dpop_nonce_lifetime),
+            )
+        return self._nonces[1:]
 
     def _fresh(self, epoch: int) -> list[StoredKey]:
         settings = self._settings

@@ -116,12 +116,13 @@ class Tenant:
     async def nonces(self) -> Nonces:
         """Returns fresh nonces (OpenID4VCI 1.0 §7)."""
         now = self.clock()
-        c_nonces, dpop_nonces = await self.epochs.c_nonces(now), await self.epochs.dpop_nonces(now)
+        c_nonces, dpop_nonces = await self.epochs.nonces(now)
         return Nonces(c_nonces.create(now, random=self.random), dpop_nonces.create(now, random=self.random))
 
     async def dpop_nonce(self) -> str:
         """Returns a fresh nonce for a DPoP proof."""
-        return (await self.nonces()).dpop_nonce
+        now = self.clock()
+        return (await self.epochs.dpop_nonces(now)).create(now, random=self.random)
 
     async def c_nonce_check(self, now: int) -> Callable[[str], bool]:
         """Returns what tells whether a nonce of a key proof is one of ours and current."""
