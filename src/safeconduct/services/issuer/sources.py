@@ -25,6 +25,7 @@ auth = "bearer"                 # or "hmac": `Safeconduct-Signature`, as webhook
 import asyncio
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -356,7 +357,13 @@ def _as_column(key: str, column: Column[Any]) -> str | int:
 
 def _plain(value: Any) -> Any:
     """A column's value as JSON has it: dates and numbers that JSON does not know as text."""
-    return value if isinstance(value, str | int | float | bool | dict | list) else str(value)
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)
 
 
 def _read_secret(path: Path) -> Secret:
