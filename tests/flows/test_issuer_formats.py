@@ -192,6 +192,12 @@ def test_the_metadata_says_all_that_the_description_does(tmp_path: Path) -> None
         ("", 'scope = "a b"', "scope"),
         ("", 'display = [{ locale = "de" }]', "display"),
         ("", 'display = [{ name = "a", locale = "EN" }]', "locale_repeated"),
+        ("", 'display = [{ name = "a", locale = "de_AT" }]', "language tag"),
+        (
+            "",
+            'display = [{ name = "a", locale = "de", logo = { uri = "http://a.example/l" } }]',
+            "https or data",
+        ),
     ],
 )
 def test_a_description_that_cannot_be_kept_is_refused_at_the_start(
@@ -225,6 +231,41 @@ def test_the_issuers_display_has_one_entry_for_a_language(tmp_path: Path) -> Non
 
     with pytest.raises(SettingsError, match="locale_repeated"):
         asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "problem"),
+    [
+        ('locale = "en"', 'locale = "EN"', "language tag"),
+        ("https://issuer.example/l", "http://i.example/l", "https"),
+    ],
+)
+def test_the_issuers_display_names_languages_and_pictures_as_wallets_find_them(
+    tmp_path: Path, good: str, bad: str, problem: str
+) -> None:
+    start = KINDS.index("[[display]]")
+
+    async def main() -> None:
+        async with issuer_house(
+            tmp_path, **_settings(tmp_path, KINDS[:start] + KINDS[start:].replace(good, bad))
+        ):
+            pytest.fail("started")
+
+    with pytest.raises(SettingsError, match=f"display: .*{problem}"):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("locale", ["en", "pt-BR", "zh-Hant-TW", "es-419", "de-1996"])
+def test_any_canonical_language_tag_will_do(tmp_path: Path, locale: str) -> None:
+    async def main() -> None:
+        text = KINDS.replace('name = "Identity"\n', "").replace('name = "Name", ', "")
+        text = text.replace('locale = "en"', 'locale = "fr"').replace('locale = "de"', f'locale = "{locale}"')
+        async with issuer_house(tmp_path, **_settings(tmp_path, text)) as house:
+            address = f"{ISSUER}/.well-known/openid-credential-issuer"
+            document = (await house.fetcher.request("GET", address)).json()
+            assert [entry["locale"] for entry in document["display"]] == ["fr", locale]
+
+    asyncio.run(main())
 
 
 # Key attestations.

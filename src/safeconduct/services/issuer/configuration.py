@@ -40,6 +40,7 @@ SD-CWT is the default format: as it travels, it is a quarter smaller than an SD-
 issuer gave out before it knew any other.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -72,6 +73,8 @@ ROUNDING = {"second": 1, "hour": 3600, "day": 86400}
 """Seconds that the times in a credential are multiples of; precise ones would link it to its issuance."""
 
 _LOCALE = "en"
+_TAG = re.compile(r"[a-z]{2,8}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*")
+"""A language tag in its canonical form (RFC 5646 §2.1.1): language, script, region, variants."""
 _SCOPE = r"^[\x21\x23-\x5b\x5d-\x7e]+$"  # RFC 6749 §3.3
 
 Format = Literal["application/sd-cwt", "dc+sd-jwt"]
@@ -142,7 +145,8 @@ def load_display(path: Path | None) -> tuple[Display, ...]:
     display = tuple(entry for file in _files(path) for entry in _read(file).display)
     try:
         check_display(display)
-    except SafeconductError as error:
+        _check_shown(display)
+    except (SafeconductError, ValueError) as error:
         raise SettingsError((f"{path}: display: {error}",)) from None
     return display
 
@@ -238,6 +242,9 @@ def _kind(described: _Described, name: str, format_: Format, maker: _Maker) -> K
         redact=tuple(redact),
     )
     check_configuration(configuration)
+    _check_shown(configuration.display)
+    for claim in configuration.claims:
+        _check_shown(claim.display or ())
     return Kind(
         configuration=configuration,
         validity=described.validity or maker.lifetime,
@@ -256,6 +263,16 @@ def _check_possible(described: _Described, maker: _Maker) -> None:
         raise ValueError("key attestations need the setting key_attesters")
     if any(entry.name is None for entry in described.display):
         raise ValueError("each display has a name")
+
+
+def _check_shown(display: Iterable[Display]) -> None:
+    """Wallets find a text by its language, and fetch a picture only from where nobody can change it."""
+    for entry in display:
+        if entry.locale is not None and not _TAG.fullmatch(entry.locale):
+            raise ValueError("a locale is a language tag such as en, pt-BR or zh-Hant-TW")
+        for image in (entry.logo, entry.background_image):
+            if image is not None and not image.uri.startswith(("https://", "data:")):
+                raise ValueError("the uri of a picture is an https or data URL")
 
 
 def _algorithm_name(format_: Format, number: int) -> int | str:
