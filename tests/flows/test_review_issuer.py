@@ -7,14 +7,16 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, select
-from tests.flows.code_flow import code_wallet, login_house
+from tests.flows.code_flow import browser, code_wallet, login_house
 from tests.flows.small_wallet import issuer_house
 
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import json
 from safeconduct.services.issuer import delivery_store, status_store
 from safeconduct.services.issuer.tables import issued
+from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER as BRANCH
 
@@ -174,15 +176,21 @@ def test_of_a_pushed_request_only_what_it_comes_to_is_kept(tmp_path: Path) -> No
     asyncio.run(main())
 
 
-def test_a_lost_promise_is_given_again_when_the_claims_are_there_by_now(tmp_path: Path) -> None:
-    """The promise took the credit: who does not know of it must not be told that none is left."""
-    people = tmp_path / "people.csv"
+def _waits_for_claims(folder: Path) -> Path:
+    """Describes a credential whose claims come from a table, and returns the table, which is empty."""
+    people = folder / "people.csv"
     people.write_text("id,given_name\n")
-    (tmp_path / "card.toml").write_text(
+    (folder / "card.toml").write_text(
         '[[configurations]]\nid = "identity"\nvct = "https://issuer.example/identity"\n'
         "[configurations.claims]\ngiven_name = { mandatory = true }\n"
         f'[configurations.source]\nkind = "csv"\npath = "{people}"\nkey = "id"\nmissing = "deferred"\n'
     )
+    return people
+
+
+def test_a_lost_promise_is_given_again_when_the_claims_are_there_by_now(tmp_path: Path) -> None:
+    """The promise took the credit: who does not know of it must not be told that none is left."""
+    people = _waits_for_claims(tmp_path)
 
     async def main() -> None:
         async with issuer_house(tmp_path, configurations=tmp_path / "card.toml") as house:
@@ -192,5 +200,47 @@ def test_a_lost_promise_is_given_again_when_the_claims_are_there_by_now(tmp_path
             (tmp_path / "new.csv").rename(people)
             assert wallet.promised(await wallet.ask()) == first
             wallet.given(await wallet.poll(first.transaction_id))
+
+    asyncio.run(main())
+
+
+def test_who_is_denied_while_the_claims_are_looked_up_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _waits_for_claims(tmp_path)
+
+    async def main() -> None:
+        async with issuer_house(tmp_path, configurations=tmp_path / "card.toml") as house:
+            wallet = await house.holder(await house.offer(claims=None, subject="erika"))
+            promise = wallet.promised(await wallet.ask())
+
+            async def slow(*_: Any, **__: Any) -> dict[str, str]:
+                (waiting,) = (await house.manage("GET", "/deferred")).json()["deferred"]
+                denied = await house.manage("POST", f"/deferred/{waiting['transaction_id']}/deny")
+                assert denied.status == 204
+                return {"given_name": "Erika"}
+
+            monkeypatch.setattr(Tenant, "claims_for", slow)
+            answer = await wallet.poll(promise.transaction_id)
+            assert (answer.status, answer.json()["error"]) == (400, "credential_request_denied")
+
+    asyncio.run(main())
+
+
+def test_a_name_that_nobody_vouches_for_does_not_ask_people_to_sign_in(tmp_path: Path) -> None:
+    """Strangers choose their client_id: the login page must not say that the bank's wallet asks."""
+
+    async def main() -> None:
+        async with login_house(tmp_path, unregistered_clients="any") as house:
+            stranger = code_wallet(house, client_id="Wallet of the State")
+            assert (await stranger.push()).status == 201
+            async with browser(house) as person:
+                page = (await person.open(stranger.url())).text
+            assert "Wallet of the State" not in page
+            assert "An unknown application" in page
+            known = code_wallet(house)
+            assert (await known.push()).status == 201
+            async with browser(house) as person:
+                assert "Example Wallet" in (await person.open(known.url())).text
 
     asyncio.run(main())

@@ -313,7 +313,7 @@ def find_transaction(connection: Connection, grant_id: str, digest: bytes, *, no
     if row is None:
         raise _transaction_unknown()
     if row.state == "denied" or row.holders is None:
-        raise CredentialRequestDenied("transaction_denied", "The issuer will not issue this credential.")
+        raise _denied()
     return Transaction(
         state=row.state,
         configuration_id=row.configuration_id,
@@ -326,7 +326,7 @@ def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) ->
     """Notes the delivery of a transaction, by whose digest it goes; returns as `deliver`.
 
     From now on the transaction lives until `delivery.expires_at` only. Raises InvalidToken "token_invalid",
-    InvalidTransactionId "transaction_unknown", TransitionRefused.
+    InvalidTransactionId "transaction_unknown", CredentialRequestDenied "transaction_denied".
     """
     state = _grant_state(connection, delivery, now)
     before = _delivered_before(connection, delivery.digest)
@@ -339,6 +339,8 @@ def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) ->
     ).first()
     if row is None:
         raise _transaction_unknown()
+    if row.state == "denied":  # since it was found
+        raise _denied()
     connection.execute(
         update(transactions)
         .where(transactions.c.digest == delivery.digest)
@@ -491,6 +493,10 @@ def _places(text: str | None) -> tuple[StatusIndex, ...]:
 def used_up() -> CredentialRequestDenied:
     """Returns the error of an identifier without credit."""
     return CredentialRequestDenied("identifier_used_up", "All credentials of this kind have been issued.")
+
+
+def _denied() -> CredentialRequestDenied:
+    return CredentialRequestDenied("transaction_denied", "The issuer will not issue this credential.")
 
 
 def _transaction_unknown() -> InvalidTransactionId:

@@ -141,6 +141,7 @@ class Pages:
             form_actions=[form_action_source(opened.pushed.request.redirect_uri)],
             issuer=self._issuer,
             client=opened.pushed.client_name,
+            vouched=opened.pushed.vouched,
             prompt=await self._flow.prompt(link=self._link_of(request)),
             reason=reason,
             action=f"{self._base}/authorize/login",
