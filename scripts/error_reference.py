@@ -85,14 +85,14 @@ def error_classes(modules: dict[Path, ast.Module]) -> dict[str, Path]:
 
 def raised_in(tree: ast.Module, classes: Collection[str]) -> Iterator[Raised]:
     """Yield the errors that a module makes with a code of its own."""
-    constants = {
+    constants: dict[str, object] = {
         target.id: node.value.value
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    owners = {
+    owners: dict[ast.AST, str] = {
         item: node.name
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and node.name in classes
