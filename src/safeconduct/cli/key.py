@@ -218,6 +218,8 @@ def rotate(
     from safeconduct.services.issuer import signing_key
     from safeconduct.settings import SettingsError
 
+    if file.startswith("pkcs11:"):
+        raise WrongUse("a key in a token is changed by naming another one in signing_key, and a restart")
     moment = options.moment(now)
     try:
         key = signing_key.rotate(Path(file), overlap=overlap, now=moment)

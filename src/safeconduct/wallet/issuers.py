@@ -116,7 +116,9 @@ def choose_configuration(
     format_unsupported.
     """
     if wanted is None and len(offered) > 1:
-        raise Rejected("configuration_ambiguous", "The offer holds several credentials; name one.")
+        raise Rejected(
+            "configuration_ambiguous", "The offer holds several credentials; name one by its configuration."
+        )
     if wanted is not None and wanted not in offered:
         raise Rejected("configuration_not_offered", "The offer does not hold this credential.")
     return usable_configuration(metadata, wanted or offered[0])

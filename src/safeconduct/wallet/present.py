@@ -89,7 +89,8 @@ def _warn(context: Context, before: Held) -> None:
         context.report(
             Notice(
                 "instances_used_up",
-                "That was the last instance nobody had seen; `wallet renew` gets more.",
+                "That was the last instance nobody had seen. More come by `wallet renew`, if the issuer "
+                "lets you, or by a new offer.",
             )
         )
 

@@ -198,3 +198,5 @@ def test_a_rotated_key_replaces_the_file_and_keeps_its_public_half_beside(run: R
     for wrong in ("none.pem", "holder.jwk", "issuer-public.pem"):
         refused = run("key", "rotate", wrong)
         assert (refused.exit_code, wrong in refused.stderr) == (2, True)
+    in_a_token = run("key", "rotate", "pkcs11:token=issuers;object=signing")
+    assert (in_a_token.exit_code, "signing_key" in in_a_token.stderr) == (2, True)
