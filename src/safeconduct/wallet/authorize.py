@@ -34,17 +34,17 @@ async def log_in(
 
     1. The request is pushed, with a PKCE challenge, a state and the DPoP key's thumbprint.
     2. The browser is shown the reference, and comes back to a port of this machine.
-    3. The answer must name the server that was asked, and the state.
+    3. The answer must have the state, without which it is nobody's, and name the server that was asked.
     4. The code is traded for a token.
 
     issuer_state: that of the offer. strictness: as `IssuerLine.obtain_token` has it.
     Raises Rejected: code_flow_not_offered, pkce_not_offered, iss_not_offered, login_refused, login_timeout,
-    authorization_refused, iss_missing, iss_mismatch, state_mismatch, and as `IssuerLine.obtain_token`.
+    authorization_refused, iss_missing, iss_mismatch, and as `IssuerLine.obtain_token`.
     """
     endpoints = server_metadata.authorization_endpoints(issuer.server)
     verifier, state = pkce.new_verifier(context.random), b64.encode(context.random(_STATE_BYTES))
     details = line.details(configuration.id)
-    async with redirect.listening() as back:
+    async with redirect.listening(state) as back:
         request = AuthorizationRequest(
             client_id=context.client_id,
             redirect_uri=back.uri,

@@ -5,7 +5,9 @@ all records, with both lines as associated data. A reader takes exactly this, an
 right.
 """
 
+import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ MAGIC = b"safeconduct wallet backup 1\n"
 
 _NONCE_BYTES = 12
 _HEADER_BYTES = 1024
+_NAME = re.compile(r"[0-9a-f-]{1,64}")
 _KINDS: dict[str, type[msgspec.Struct]] = {
     CREDENTIAL: StoredCredential,
     INSTANCE: StoredInstance,
@@ -70,6 +73,16 @@ class _Record(msgspec.Struct, frozen=True, array_like=True):
     content: bytes
 
 
+def _hang_together(found: Sequence[_Record]) -> bool:
+    """Whether each name is there once, each credential has instances, and each of those a credential."""
+    names = {(record.kind, record.id) for record in found}
+    credentials = {name for kind, name in names if kind == CREDENTIAL}
+    parents = {record.parent for record in found if record.kind == INSTANCE}
+    orphans = any(record.parent for record in found if record.kind != INSTANCE)
+    written = all(_NAME.fullmatch(name) for _kind, name in names)
+    return len(names) == len(found) and credentials == parents and not orphans and written
+
+
 def _split(data: bytes) -> tuple[bytes, bytes]:
     if len(data) > limits.WALLET_BACKUP_BYTES:
         raise _malformed()
@@ -102,6 +115,8 @@ def _records(content: bytes) -> tuple[Raw, ...]:
             msgspec.json.decode(record.content, type=_KINDS[record.kind])
     except (msgspec.DecodeError, KeyError):
         raise _malformed() from None
+    if not _hang_together(found):
+        raise _malformed()
     return tuple(Raw(record.kind, record.id, record.parent, record.content) for record in found)
 
 

@@ -50,11 +50,12 @@ async def renew(context: Context, prefix: str, *, via: str | None, batch: int | 
 async def delete(context: Context, prefix: str) -> None:
     """Delete a credential and its keys for good, and tell the issuer if it wants to know.
 
-    Raises Rejected: credential_unknown, credential_ambiguous.
+    If no credential has this id, a request for one is deleted. Raises Rejected: credential_unknown,
+    credential_ambiguous.
     """
-    stored = await context.safe.run(store.remove_credential, prefix)
+    stored = await context.safe.run(store.remove, prefix)
     await context.safe.erase_traces()
-    if stored.access is not None and _may_be_told(context, stored, stored.access):
+    if stored is not None and stored.access is not None and _may_be_told(context, stored, stored.access):
         await _tell(context, stored, stored.access)
 
 

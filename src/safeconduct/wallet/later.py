@@ -13,6 +13,10 @@ from safeconduct.wallet.records import Held, Pending, Waiting
 ABANDONED = 120
 """Seconds after which nobody waits for an answer any more, so that the next command may ask again."""
 
+GIVEN_UP = 86400
+"""Seconds after which the wallet asks again only if the user says so: else an issuer that never answers would
+hear from the wallet, as long as it lives, whenever it is used."""
+
 
 async def wait(context: Context, outcome: Held | Waiting, *, seconds: int) -> Held | Waiting:
     """Wait for a credential that the issuer gives later, no longer than so many seconds."""
@@ -46,8 +50,8 @@ async def resume(context: Context) -> tuple[Held | Waiting, ...]:
 
 async def resume_abandoned(context: Context) -> None:
     """As `resume`, for requests that no other process can still be at."""
-    old = context.clock() - ABANDONED
-    await _each(context, "requested", _asked_again, since=old)
+    now = context.clock()
+    await _each(context, "requested", _asked_again, since=range(now - GIVEN_UP, now - ABANDONED + 1))
 
 
 async def _each(
@@ -55,11 +59,11 @@ async def _each(
     stage: str,
     work: Callable[[Context, Pending], Awaitable[Held | Waiting]],
     *,
-    since: int | None = None,
+    since: range | None = None,
 ) -> tuple[Held | Waiting, ...]:
     found = []
     for pending in await context.safe.run(store.list_pending):
-        if pending.stage != stage or (since is not None and pending.since > since):
+        if pending.stage != stage or (since is not None and pending.since not in since):
             continue
         try:
             found.append(await work(context, pending))

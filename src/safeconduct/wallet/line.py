@@ -79,7 +79,8 @@ class IssuerLine:
         what reading raises.
         """
         form = token.token_request_form(request)
-        response = await self._ask_for_token(form)
+        endpoint = self._issuer.token_endpoint
+        response = await self._ask_for_token(form, endpoint)
         if response.status != 200:
             raise answers.token_refusal(response)
         answer = _read_token(response.body, ())
@@ -90,12 +91,15 @@ class IssuerLine:
             for detail in answer.authorization_details
             for identifier in detail.credential_identifiers
         ]
-        access = self._access(answer, refresh_token=answer.refresh_token, client_id=request.client_id)
+        access = self._access(
+            answer, endpoint=endpoint, refresh_token=answer.refresh_token, client_id=request.client_id
+        )
         return Grant(access, identifiers[0] if identifiers else None)
 
     async def refreshed(self, access: Access) -> Access:
         """Return a token that is good for a while, a new one if this one is not and can be renewed.
 
+        Only the server that gave the refresh token gets it, whatever the issuer's metadata says by now.
         Raises Rejected: grant_refused, client_refused, issuer_unwilling, and what reading raises.
         """
         if access.refresh_token is None or not self._is_over(access):
@@ -103,12 +107,15 @@ class IssuerLine:
         form = token.token_request_form(
             token.RefreshRequest(refresh_token=access.refresh_token, client_id=access.client_id)
         )
-        response = await self._ask_for_token(form)
+        response = await self._ask_for_token(form, access.token_endpoint)
         if response.status != 200:
             raise answers.token_refusal(response)
         answer = _read_token(response.body, ())
         return self._access(
-            answer, refresh_token=answer.refresh_token or access.refresh_token, client_id=access.client_id
+            answer,
+            endpoint=access.token_endpoint,
+            refresh_token=answer.refresh_token or access.refresh_token,
+            client_id=access.client_id,
         )
 
     async def push(self, request: AuthorizationRequest, *, endpoint: str) -> PushedResponse:
@@ -155,13 +162,18 @@ class IssuerLine:
         return response
 
     def _access(
-        self, answer: token.TokenResponse, *, refresh_token: str | None, client_id: str | None
+        self,
+        answer: token.TokenResponse,
+        *,
+        endpoint: str,
+        refresh_token: str | None,
+        client_id: str | None,
     ) -> Access:
         lifetime = answer.expires_in
         return Access(
             access_token=answer.access_token,
             dpop_key=key_text(self.dpop_key),
-            token_endpoint=self._issuer.token_endpoint,
+            token_endpoint=endpoint,
             expires=None if lifetime is None else self._context.clock() + lifetime,
             refresh_token=refresh_token,
             client_id=client_id,
@@ -170,11 +182,11 @@ class IssuerLine:
     def _is_over(self, access: Access) -> bool:
         return access.expires is not None and access.expires - _SPARE <= self._context.clock()
 
-    async def _ask_for_token(self, form: bytes) -> Response:
+    async def _ask_for_token(self, form: bytes, endpoint: str) -> Response:
         try:
-            return await self._proven_post(self._issuer.token_endpoint, form)
+            return await self._proven_post(endpoint, form)
         except Unreachable:
-            return await self._proven_post(self._issuer.token_endpoint, form)
+            return await self._proven_post(endpoint, form)
 
     async def _proven_post(self, url: str, form: bytes) -> Response:
         response = await self._post(url, self._proof(url), form)

@@ -59,7 +59,8 @@ def key(passphrase: str, parameters: dict[str, Any]) -> bytes:
     dear = not _CHEAPEST <= stored.n <= _DEAREST or stored.n & (stored.n - 1)
     if stored.kdf != "scrypt" or dear or stored.r != _BLOCK_SIZE or stored.p != 1:
         raise Malformed("passphrase_parameters", "The passphrase is stretched in a way not taken here.")
-    text = passphrase.encode()
+    # Settings from an environment may have bytes that are no UTF-8; they open the wallet as well as others.
+    text = passphrase.encode("utf-8", "surrogatepass")
     if len(text) > limits.PASSPHRASE_BYTES:
         raise Rejected("passphrase_long", "The passphrase is longer than any that is taken.")
     salt = b64.decode(stored.salt, max_bytes=limits.PASSPHRASE_BYTES)

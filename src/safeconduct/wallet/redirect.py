@@ -1,11 +1,14 @@
 """The address on this machine to which the browser brings the answer of a login (RFC 8252 §7.3)."""
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 from safeconduct import limits
-from safeconduct.errors import Rejected
+from safeconduct.errors import Rejected, SafeconductError
+from safeconduct.protocols.oauth import form
 
 PATH = "/callback"
 
@@ -17,10 +20,15 @@ _PAGE = (
 
 
 class Return:
-    """One listening address that takes one answer. uri: what the authorization server redirects to."""
+    """One listening address that takes one answer. uri: what the authorization server redirects to.
 
-    def __init__(self) -> None:
+    state: of the answer that is awaited. Every program on this machine, and every page in the browser, can
+    come here as well; without the state they change nothing.
+    """
+
+    def __init__(self, state: str) -> None:
         self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._state = state
         self.uri = ""
 
     async def answer(self, *, seconds: float) -> str:
@@ -33,12 +41,14 @@ class Return:
             ) from None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(TimeoutError, OSError, ValueError, asyncio.IncompleteReadError):
+        with suppress(
+            TimeoutError, OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
+        ):
             async with asyncio.timeout(_HEAD_SECONDS):
                 target = _target(await reader.readuntil(b"\r\n"))
                 while await reader.readuntil(b"\r\n") != b"\r\n":
                     pass
-                taken = target.partition("?")[0] == PATH and not self._answer.done()
+                taken = _is_answer(target, self._state) and not self._answer.done()
                 writer.write(_response(200, _PAGE) if taken else _response(404, b"Not here.\n"))
                 if taken:
                     self._answer.set_result(target)
@@ -47,9 +57,9 @@ class Return:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Return]:
-    """Listen on a free port of this machine alone, and take one request to `PATH`."""
-    back = Return()
+async def listening(state: str) -> AsyncIterator[Return]:
+    """Listen on a free port of this machine alone, and take one request to `PATH` with that state."""
+    back = Return(state)
     server = await asyncio.start_server(back._serve, "127.0.0.1", 0, limit=limits.HTTP_HEADER_BYTES)
     async with server:
         back.uri = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{PATH}"
@@ -61,6 +71,15 @@ def _target(line: bytes) -> str:
     if method != "GET" or not version.startswith("HTTP/1.") or len(target) > limits.HTTP_TARGET_BYTES:
         raise ValueError
     return target
+
+
+def _is_answer(target: str, state: str) -> bool:
+    parts = urlsplit(target)
+    try:
+        found = form.parse_form(parts.query).get("state", "")
+    except SafeconductError:
+        return False
+    return parts.path == PATH and hmac.compare_digest(found.encode(), state.encode())
 
 
 def _response(status: int, body: bytes) -> bytes:

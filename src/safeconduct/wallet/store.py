@@ -215,9 +215,18 @@ def return_instance(connection: Connection, vault: Vault, credential: Credential
         _put(connection, vault, INSTANCE, row["id"], changed, parent=row["parent"])
 
 
-def remove_credential(connection: Connection, vault: Vault, prefix: str) -> StoredCredential:
-    """Delete a credential and its keys for good, and return what it was. Raises as `find_credential`."""
-    name, stored = find_stored(connection, vault, prefix)
+def remove(connection: Connection, vault: Vault, prefix: str) -> StoredCredential | None:
+    """Delete a credential and its keys for good, and return what it was.
+
+    If no credential has this id, but a request for one, that is deleted. Raises as `find_credential`.
+    """
+    try:
+        name, stored = find_stored(connection, vault, prefix)
+    except Rejected as error:
+        if error.code != "credential_unknown":
+            raise
+        drop_pending(connection, vault, find_pending(connection, vault, prefix).id)
+        return None
     connection.execute(delete(records).where(records.c.parent == name))
     _delete(connection, CREDENTIAL, name)
     return stored
@@ -235,8 +244,8 @@ def read_all(connection: Connection, vault: Vault) -> tuple[Raw, ...]:
 def add_missing(connection: Connection, vault: Vault, found: Iterable[Raw]) -> int:
     """Add the records that are not there, with all that belongs to them; return how many that is."""
     here = {(row["kind"], row["id"]) for row in connection.execute(select(records)).mappings()}
-    named = [_named(vault, raw) for raw in found]
-    new = [raw for raw in named if (raw.kind, raw.id) not in here and (CREDENTIAL, raw.parent) not in here]
+    named = {(raw.kind, raw.id): raw for raw in (_named(vault, raw) for raw in found)}
+    new = [raw for at, raw in named.items() if at not in here and (CREDENTIAL, raw.parent) not in here]
     for raw in new:
         _insert(connection, vault, raw)
     return len(new)

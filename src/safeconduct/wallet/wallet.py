@@ -167,6 +167,7 @@ class Wallet:
             keys=tuple(key.to_jwk() for key in keys),
             certificates=tuple(certificates),
             names="any" if any_name else "san",
+            signed=known.signed and bool(certificates),  # without a CA nobody looks at signatures
         )
         await self._context.safe.run(store.remember_issuer, pinned)
 

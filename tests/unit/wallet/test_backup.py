@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -11,6 +12,7 @@ from safeconduct import limits
 from safeconduct.errors import SafeconductError
 from safeconduct.settings import WalletSettings
 from safeconduct.wallet import backup, passphrases, store
+from safeconduct.wallet.records import KnownIssuer, StoredCredential, StoredInstance
 from safeconduct.wallet.safe import open_safe
 from safeconduct.wallet.store import Raw
 
@@ -142,6 +144,40 @@ def test_a_nonce_of_another_form_is_refused(nonce: str) -> None:
 )
 def test_a_record_that_cannot_be_read_stops_everything(raw: Raw) -> None:
     assert refused(backup.write_backup((raw,), PASSPHRASE)) == "backup_malformed"
+
+
+def _credential() -> bytes:
+    held = StoredCredential(
+        issuer="https://issuer.example", configuration="c", vct="v", format="f", received=1, expires=None
+    )
+    return msgspec.json.encode(held)
+
+
+INSTANCE = msgspec.json.encode(StoredInstance(token=b"t", holder_key="{}"))
+
+
+@pytest.mark.parametrize(
+    "raws",
+    [
+        (Raw(store.CREDENTIAL, "0a", "", _credential()),),
+        (Raw(store.INSTANCE, "0a-0000", "0a", INSTANCE),),
+        (
+            Raw(store.CREDENTIAL, "0a", "", _credential()),
+            *2 * (Raw(store.INSTANCE, "0a-0000", "0a", INSTANCE),),
+        ),
+        (Raw(store.CREDENTIAL, "0a\n", "", _credential()), Raw(store.INSTANCE, "0a-0000", "0a\n", INSTANCE)),
+        (Raw(store.ISSUER, "0a", "0a", msgspec.json.encode(KnownIssuer(identifier="https://i.example"))),),
+    ],
+    ids=["no instance", "no credential", "twice", "another name", "an issuer that belongs to something"],
+)
+def test_records_that_do_not_hang_together_are_not_taken_in(raws: tuple[Raw, ...]) -> None:
+    assert refused(backup.write_backup(raws, PASSPHRASE)) == "backup_malformed"
+
+
+def test_an_issuer_that_is_there_under_two_names_is_taken_in_once(bench: Any) -> None:
+    known = msgspec.json.encode(KnownIssuer(identifier="https://issuer.example"))
+    twice = (Raw(store.ISSUER, "0a", "", known), Raw(store.ISSUER, "0b", "", known))
+    assert bench.run(lambda wallet: wallet.restore(backup.write_backup(twice, PASSPHRASE), PASSPHRASE)) == 1
 
 
 def test_a_backup_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

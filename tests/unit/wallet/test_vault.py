@@ -210,6 +210,13 @@ def test_a_passphrase_opens_and_another_does_not(tmp_path: Path) -> None:
     assert not list((tmp_path / "wallet").glob("*.key"))
 
 
+def test_a_passphrase_from_an_environment_may_be_no_utf_8(tmp_path: Path) -> None:
+    odd = "f\udcfcnfzehn Zeichen"  # as os.environ has the byte FC
+    use(by_passphrase(tmp_path, odd), keep)
+    assert use(by_passphrase(tmp_path, odd), ids) == ["0a0a0a0a"]
+    assert code(by_passphrase(tmp_path, odd.replace("\udcfc", "\udcfd"))) == "passphrase_wrong"
+
+
 def test_a_passphrase_may_stand_in_a_file_or_be_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "passphrase"
     file.write_text(f"{PASSPHRASE}\nnot this line\n")

@@ -63,6 +63,8 @@ def show(credential: Credential, config: Config = None, as_json: AsJson = False)
 def delete(credential: Credential, config: Config = None, as_json: AsJson = False) -> None:
     """Delete a credential with all its instances and keys, and tell the issuer if it wants to know.
 
+    A credential that is still to come can be deleted as well; then nobody asks for it any more.
+
     \b
     Example:
       safeconduct wallet delete 3f5d0a71
