@@ -120,6 +120,7 @@ def test_an_offer_comes_as_a_picture(tmp_path: Path, form: str, start: bytes) ->
         ({"grants": []}, "message_malformed"),
         ({"grants": ["password"]}, "message_malformed"),
         ({"grants": ["authorization_code"], "tx_code": True}, "tx_code_without_code"),
+        ({"grants": ["authorization_code", "pre-authorized"], "tx_code": True}, "tx_code_without_subject"),
         ({"qr": "gif"}, "message_malformed"),
         ({"lifetime": 0}, "message_malformed"),
         ({"lifetime": limits.OFFER_SECONDS + 1}, "message_malformed"),

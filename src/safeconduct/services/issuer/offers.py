@@ -180,6 +180,11 @@ class Offers:
             raise Malformed("configuration_ambiguous", "A configuration is named twice.")
         if members.tx_code and PRE_AUTHORIZED not in members.grants:
             raise Malformed("tx_code_without_code", "A transaction code goes with a pre-authorized code.")
+        if members.tx_code and AUTHORIZATION in members.grants and members.subject is None:
+            raise Malformed(
+                "tx_code_without_subject",
+                "Anybody could log in instead of giving the transaction code: name the subject, or offer one way.",
+            )
         return OfferRequest(
             configuration_ids=ids,
             claims=members.claims,
