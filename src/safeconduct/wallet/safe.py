@@ -30,16 +30,30 @@ T = TypeVar("T")
 class Safe:
     """An open wallet database: `await safe.run(function, …)` is one transaction with the vault at hand."""
 
-    def __init__(self, database: Database, opened: Vault, *, guard: str) -> None:
+    def __init__(self, database: Database, opened: Vault, locked: Locked) -> None:
         self._database = database
         self._vault = opened
-        self.guard = guard
+        self._locked = locked
+
+    @property
+    def guard(self) -> str:
+        """Name of the guard that locks it."""
+        return self._locked.guard
 
     async def run(
         self, fn: Callable[Concatenate[Connection, Vault, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `fn(connection, vault, *args, **kwargs)` as one transaction. Raises StorageUnavailable."""
-        return await self._database.run(fn, self._vault, *args, **kwargs)
+        """Run `fn(connection, vault, *args, **kwargs)` as one transaction.
+
+        Raises Rejected: wallet_locked_anew if another process did that meanwhile, so that nothing is written
+        under a key that is gone; StorageUnavailable.
+        """
+
+        def checked(connection: Connection, vault: Vault, locked: Locked) -> T:
+            _check_lock(connection, locked)
+            return fn(connection, vault, *args, **kwargs)
+
+        return await self._database.run(checked, self._vault, self._locked)
 
     async def erase_traces(self) -> None:
         """Let nothing of what was deleted stay in the files."""
@@ -48,17 +62,18 @@ class Safe:
     async def lock_anew(self, guard: Guard, old: Guard, *, random: Random) -> None:
         """Encrypt everything under a new master key, and that under a new key of a guard.
 
-        old: the guard so far, whose key is destroyed when all is done. Raises what the guards raise.
+        old: the guard so far, whose key is destroyed when all is done. Raises as `run`, and what the guards
+        raise.
         """
         key, parameters = guard.new(random)
         new = vault.new_vault(random)
         locked = new.lock(key, guard=guard.name, parameters=parameters)
         try:
-            before = await self._database.run(_replace, self._vault, new, locked)
+            await self.run(_replace, new, locked)
         except BaseException:
             guard.forget(parameters)
             raise
-        self._vault, self.guard = new, guard.name
+        before, self._vault, self._locked = self._locked, new, locked
         await rewrite(self._database)
         if before.guard == old.name:
             old.forget(before.parameters)
@@ -97,9 +112,10 @@ async def open_safe(
         opened = vault.unlock(locked, guard.key(locked.parameters), random=random)
         if opened is None:
             raise _not_opened(locked.guard)
-        if await database.run(plain.encrypt_plain, opened):
+        safe = Safe(database, opened, locked)
+        if await safe.run(plain.encrypt_plain):
             await rewrite(database)
-        yield Safe(database, opened, guard=locked.guard)
+        yield safe
 
 
 def guard_of(name: str, settings: WalletSettings, passphrase: Passphrase | None) -> Guard:
@@ -154,14 +170,20 @@ def _lock_if_open(connection: Connection, locked: Locked) -> Locked:
     return there or locked
 
 
-def _replace(connection: Connection, old: Vault, new: Vault, locked: Locked) -> Locked:
-    before = _locked(connection)
-    if before is None:
-        raise Rejected("wallet_damaged", "The wallet's master key is gone; restore it from a backup.")
-    store.seal_again(connection, old, new)  # fails if another process locked it anew meanwhile
+def _replace(connection: Connection, old: Vault, new: Vault, locked: Locked) -> None:
+    store.seal_again(connection, old, new)
     connection.execute(delete(tables.vault))
     _write(connection, locked)
-    return before
+
+
+def _check_lock(connection: Connection, locked: Locked) -> None:
+    now = _locked(connection)
+    if now is None:
+        raise Rejected("wallet_damaged", "The wallet's master key is gone; restore it from a backup.")
+    if now != locked:
+        raise Rejected(
+            "wallet_locked_anew", "Another program has locked the wallet anew meanwhile; try again."
+        )
 
 
 def _locked(connection: Connection) -> Locked | None:

@@ -322,6 +322,26 @@ def test_everything_is_locked_anew(tmp_path: Path, ring: Ring, before: str, afte
     assert kept == (0 if after == "passphrase" else 1)
 
 
+def test_who_had_the_wallet_open_when_it_was_locked_anew_writes_nothing_more(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    guard = safe.guard_of("key-file", chosen, None)
+
+    async def main() -> list[str]:
+        async with open_safe(chosen) as one, open_safe(chosen) as other:
+            await other.lock_anew(guard, guard, random=secrets.token_bytes)
+            found = []
+            for work in (keep(one), ids(one), one.lock_anew(guard, guard, random=secrets.token_bytes)):
+                with pytest.raises(SafeconductError) as error:
+                    await work
+                found.append(error.value.code)
+            await keep(other)
+            return found
+
+    assert asyncio.run(main()) == 3 * ["wallet_locked_anew"]
+    assert use(chosen, ids) == ["0a0a0a0a"]  # else the one's record would be under a key that is gone
+    assert len(list((tmp_path / "wallet").glob("*.key"))) == 1
+
+
 def test_of_two_processes_that_make_a_wallet_at_once_both_get_the_same(tmp_path: Path) -> None:
     async def main() -> list[str]:
         async with open_safe(settings(tmp_path)) as one, open_safe(settings(tmp_path)) as other:
