@@ -1,13 +1,14 @@
 """A database as the services see it: `await database.run(function, …)` is one transaction.
 
-SQLite: one thread owns the one connection, and transactions run there one after the other; each takes the
-write lock at its start, so two processes are safe as well. PostgreSQL: transactions run at once in a few
-threads, at isolation level SERIALIZABLE, and again when they lost a race. So a function that reads, decides
-and writes is atomic on both, without being written twice.
+SQLite: there is one connection, and transactions run on it one after the other, in a thread of its own but
+for short ones that find it free; each takes the write lock at its start, so two processes are safe as well.
+PostgreSQL: transactions run at once in a few threads, at isolation level SERIALIZABLE, and again when they
+lost a race. So a function that reads, decides and writes is atomic on both, without being written twice.
 """
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from safeconduct.storage.engine import Backend, lost_a_race, open_backend, out_of_reach
+from safeconduct.storage.engine import Backend, begin_now, lost_a_race, open_backend, out_of_reach
 from safeconduct.storage.migrations import Branch, upgrade_engine
 
 P = ParamSpec("P")
@@ -36,6 +37,8 @@ class Database:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._kept: Connection | None = None
+        self._turn = threading.Lock()  # who has it may use the one connection
+        self._closed = False
         self._threads = ThreadPoolExecutor(backend.threads, thread_name_prefix="safeconduct-database")
 
     @classmethod
@@ -67,15 +70,33 @@ class Database:
         """
         return await self._in_thread(self._transaction, lambda connection: fn(connection, *args, **kwargs))
 
+    async def run_short(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `run`, for a function of a few statements on a few rows.
+
+        On SQLite it runs in the event loop's own thread if nobody is at the database at this moment: handing
+        it over to another thread and back takes longer than itself.
+        """
+        if self._backend.one_connection and not self._closed and self._turn.acquire(blocking=False):
+            try:
+                return _speaking_plainly(self._attempt, partial(_called, fn, args, kwargs), wait=False)
+            except _BusyNow:
+                pass  # another process writes; the thread can wait for it
+            finally:
+                self._turn.release()
+        return await self.run(fn, *args, **kwargs)
+
     def run_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, for callers without an event loop; blocks."""
         work = self._threads.submit(
-            _speaking_plainly, self._transaction, lambda connection: fn(connection, *args, **kwargs)
+            self._by_turns, self._transaction, lambda connection: fn(connection, *args, **kwargs)
         )
         return work.result()
 
     async def close(self) -> None:
         """Finish the transactions under way and close all connections."""
+        self._closed = True
         await asyncio.to_thread(self._finish)
 
     async def __aenter__(self) -> "Database":
@@ -88,7 +109,13 @@ class Database:
 
     async def _in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(_speaking_plainly, fn, *args, **kwargs))
+        return await loop.run_in_executor(self._threads, partial(self._by_turns, fn, *args, **kwargs))
+
+    def _by_turns(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if not self._backend.one_connection:
+            return _speaking_plainly(fn, *args, **kwargs)
+        with self._turn:
+            return _speaking_plainly(fn, *args, **kwargs)
 
     def _finish(self) -> None:
         self._threads.shutdown()
@@ -105,22 +132,35 @@ class Database:
             time.sleep(_pause(attempt))
         return self._attempt(work)
 
-    def _attempt(self, work: Callable[[Connection], T]) -> T:
+    def _attempt(self, work: Callable[[Connection], T], *, wait: bool = True) -> T:
+        """wait: whether to wait for another process's transaction; else raises _BusyNow."""
         if not self._backend.one_connection:
             with self._backend.engine.begin() as connection:
                 return work(connection)
         try:
             kept = self._kept = self._kept or self._backend.engine.connect()
-            with kept.begin():
+            with kept.begin() if wait else begin_now(kept):
                 return work(kept)
-        except DBAPIError:
+        except DBAPIError as error:
             self._drop()
+            if not wait and lost_a_race(error):
+                raise _BusyNow from None
             raise
 
     def _drop(self) -> None:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+
+
+class _BusyNow(Exception):
+    """Another process is at the database; nothing was done."""
+
+
+def _called(
+    fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object], connection: Connection
+) -> T:
+    return fn(connection, *args, **kwargs)
 
 
 def _speaking_plainly(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

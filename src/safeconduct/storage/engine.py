@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -24,6 +24,12 @@ POSTGRES_CONNECTIONS = 8
 
 _SQLITE_STATEMENTS = 256
 """Statements that a connection keeps compiled, more than any service has."""
+
+_LOG_PAGES = 4000
+"""Pages of 4 KiB that SQLite's log may have before it is written back; a page in it twice is written once."""
+
+_CACHE_KIBIBYTES = 16_384
+"""Memory for pages of a SQLite database."""
 
 _RETRIED = frozenset({"40001", "40P01"})
 """PostgreSQL's SQLSTATE for "serialization failure" and "deadlock detected": run the transaction again."""
@@ -104,6 +110,15 @@ def execute(connection: Connection, sql: str, parameters: Any = ()) -> Any:
         ) from error
 
 
+def begin_now(connection: Connection) -> RootTransaction:
+    """Begins a transaction on SQLite; raises DBAPIError at once if another process has the write lock."""
+    execute(connection, "PRAGMA busy_timeout = 0")
+    try:
+        return connection.begin()
+    finally:
+        execute(connection, f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+
 def _sqlite(path: str, url: str) -> Engine:
     if path not in ("", ":memory:"):
         _create_private(Path(path))
@@ -136,6 +151,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys = ON",
         "secure_delete = ON",  # what is deleted must not stay in free pages
         "trusted_schema = OFF",
+        f"wal_autocheckpoint = {_LOG_PAGES}",
+        f"cache_size = -{_CACHE_KIBIBYTES}",
     ):
         connection.execute(f"PRAGMA {setting}")
 

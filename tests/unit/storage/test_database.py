@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from safeconduct.errors import Rejected
 from safeconduct.storage import Database, StorageUnavailable
-from safeconduct.storage.engine import open_backend
+from safeconduct.storage.engine import BUSY_SECONDS, open_backend
 from safeconduct.storage.migrations import (
     ISSUER,
     VERIFIER,
@@ -127,6 +127,73 @@ def test_sqlite_runs_every_transaction_in_one_thread(tmp_path: Path) -> None:
         assert database.run_sync(thread) in threads
 
     with_database(file_url(tmp_path), work)
+
+
+def test_short_transactions_run_where_they_are_asked_for_if_the_database_is_free(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def thread(_connection: sa.Connection) -> int:
+        return threading.get_ident()
+
+    def hold(connection: sa.Connection) -> int:
+        begun.set()
+        go_on.wait(10)
+        return increment(connection, "a")
+
+    async def work(database: Database) -> None:
+        await database.run(create, "a")
+        assert await database.run_short(thread) == threading.get_ident()
+        holding = asyncio.create_task(database.run(hold))
+        await asyncio.to_thread(begun.wait)
+        waiting = asyncio.create_task(database.run_short(increment, "a"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        go_on.set()
+        assert (await holding, await waiting) == (1, 2)
+        with pytest.raises(ZeroDivisionError):
+            await database.run_short(increment_then_fail, "a", ZeroDivisionError())
+        mixed = (database.run if number % 2 else database.run_short for number in range(50))
+        values = await asyncio.gather(*(run(increment, "a") for run in mixed))
+        assert sorted(values) == list(range(3, 53))
+
+    with_database(file_url(tmp_path), work)
+
+
+def test_a_short_transaction_never_makes_the_event_loop_wait_for_another_process(tmp_path: Path) -> None:
+    async def work(database: Database) -> None:
+        await database.run(create, "a")
+        other = sqlite3.connect(tmp_path / "example.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(database.run_short(increment, "a"))
+        begun = time.monotonic()
+        await asyncio.sleep(0.05)  # the loop goes on, or this would take as long as SQLite waits
+        assert time.monotonic() - begun < BUSY_SECONDS
+        assert not waiting.done()
+        other.execute("COMMIT")
+        other.close()
+        assert await waiting == 1
+
+    with_database(file_url(tmp_path), work)
+
+
+def test_nothing_short_runs_after_close(tmp_path: Path) -> None:
+    async def main() -> None:
+        database = await Database.open(file_url(tmp_path), branch=EXAMPLE)
+        await database.close()
+        with pytest.raises(RuntimeError):
+            await database.run_short(create, "a")
+
+    asyncio.run(main())
+
+
+@pytest.mark.postgres
+def test_short_transactions_run_in_threads_on_postgres(postgres_url: str) -> None:
+    async def work(database: Database) -> None:
+        await database.run(create, "a")
+        values = await asyncio.gather(*(database.run_short(increment, "a") for _ in range(20)))
+        assert sorted(values) == list(range(1, 21))
+
+    with_database(postgres_url, work)
 
 
 def test_no_thread_is_left_after_close(tmp_path: Path) -> None:

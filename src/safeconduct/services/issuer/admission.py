@@ -65,7 +65,7 @@ async def admit(tenant: Tenant, message: Message, *, path: str, now: int) -> Adm
             leeway=tenant.settings.clock_skew,
         )
 
-    access = await tenant.database.run(
+    access = await tenant.database.run_short(
         delivery_store.admit, tenant.url, digest_of(presented.token), verify, now=now
     )
     return Admitted(message, presented.token, access)

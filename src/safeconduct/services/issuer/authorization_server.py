@@ -127,7 +127,7 @@ class AuthorizationServer:
             client_id=client_id,
             retry_since=now - self.settings.retry_window,
         )
-        outcome = await self.tenant.database.run(
+        outcome = await self.tenant.database.run_short(
             redemption_store.redeem_grant,
             code,
             self._wanted(request),
@@ -154,7 +154,7 @@ class AuthorizationServer:
             redirect_uri=request.redirect_uri,
             code_verifier=request.code_verifier,
         )
-        outcome = await self.tenant.database.run(
+        outcome = await self.tenant.database.run_short(
             redemption_store.redeem_code,
             code,
             self._wanted(request),
@@ -168,7 +168,7 @@ class AuthorizationServer:
     ) -> token.TokenResponse:
         given = _Secrets(token.new_secret(self.tenant.random), request.refresh_token)
         refreshing = redemption_store.Refreshing(digest=digest_of(request.refresh_token), client_id=client_id)
-        outcome = await self.tenant.database.run(
+        outcome = await self.tenant.database.run_short(
             redemption_store.refresh,
             refreshing,
             self._wanted(request),

@@ -285,7 +285,7 @@ class Issuer:
         )
         request = received.request
         digest = digest_of(request.transaction_id)
-        transaction = await self.tenant.database.run(
+        transaction = await self.tenant.database.run_short(
             delivery_store.find_transaction, admitted.access.grant_id, digest, now=now
         )
         kind = self._kind(transaction.configuration_id)
@@ -366,9 +366,13 @@ class Issuer:
             answer = self._make_answer(order, made, now)
             delivery = self._delivery(order, made, admitted, now)
             if cost is None:
-                settled = await self.tenant.database.run(delivery_store.deliver_deferred, delivery, now=now)
+                settled = await self.tenant.database.run_short(
+                    delivery_store.deliver_deferred, delivery, now=now
+                )
             else:
-                settled = await self.tenant.database.run(delivery_store.deliver, delivery, cost, now=now)
+                settled = await self.tenant.database.run_short(
+                    delivery_store.deliver, delivery, cost, now=now
+                )
         except SafeconductError:  # refused, so nothing was kept; or whoever asks in vain empties the lists
             self._places.put_back(drawn)
             raise
