@@ -71,7 +71,7 @@ def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from _commands(command, (*path, name))
-        else:
+        elif not command.hidden:  # a hidden one is another name, and shows the help of what it names
             yield (*path, name), command
 
 
