@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.flows.code_flow import (
+    ACCOUNTS,
     CALLBACK,
     NATIVE,
     SUBJECT,
@@ -755,6 +756,19 @@ def test_an_offer_without_claims_takes_those_of_the_account(tmp_path: Path) -> N
         assert await _given_name(house, wallet) == "Erika"
 
     play(tmp_path, story)
+
+
+def test_an_account_without_a_claim_that_the_credential_must_have_gets_none(tmp_path: Path) -> None:
+    accounts = tmp_path / "poor.toml"
+    accounts.write_text(ACCOUNTS.replace("given_name =", "nickname ="))
+
+    async def story(house: House) -> None:
+        wallet = code_wallet(house)
+        wallet.keep(await wallet.redeem_code(await wallet.authorized(house)))
+        answer = await wallet.ask()
+        assert (answer.status, answer.json()["error"]) == (400, "credential_request_denied")
+
+    play(tmp_path, story, accounts=accounts)
 
 
 def test_the_claims_of_an_offer_come_before_those_of_the_account(tmp_path: Path) -> None:

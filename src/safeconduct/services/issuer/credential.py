@@ -35,10 +35,16 @@ def check_claims(claims: Mapping[str, Any], kinds: Collection[Kind]) -> None:
     described = {claim.path for kind in kinds for claim in kind.configuration.claims}
     if not all(_is_described(path, described) for path in _leaves(claims, ())):
         raise Rejected("claim_unknown", "A claim is not among those that the credential has.")
-    mandatory = {claim.path for kind in kinds for claim in kind.configuration.claims if claim.mandatory}
-    if not all(_is_there(claims, path) for path in mandatory):
-        raise Rejected("claim_missing", "A claim that the credential must have is missing.")
+    for kind in kinds:
+        check_mandatory(claims, kind)
     sd_cwt.claims_from_json(claims)
+
+
+def check_mandatory(claims: Mapping[str, Any], kind: Kind) -> None:
+    """Checks that all claims are there that the credential must have. Raises Rejected "claim_missing"."""
+    for claim in kind.configuration.claims:
+        if claim.mandatory and not _is_there(claims, claim.path):
+            raise Rejected("claim_missing", "A claim that the credential must have is missing.")
 
 
 def make_credential(

@@ -183,7 +183,7 @@ class Offers:
         if members.tx_code and AUTHORIZATION in members.grants and members.subject is None:
             raise Malformed(
                 "tx_code_without_subject",
-                "Anybody could log in instead of giving the transaction code: name the subject, or offer one way.",
+                "Anybody could log in instead of giving the code: name the subject, or offer one way.",
             )
         return OfferRequest(
             configuration_ids=ids,

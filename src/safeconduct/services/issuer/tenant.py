@@ -21,8 +21,8 @@ from safeconduct.protocols.oauth.dpop import DpopProof
 from safeconduct.protocols.openid4vci.encryption import IssuerEncryption
 from safeconduct.protocols.openid4vci.errors import CredentialRequestDenied
 from safeconduct.protocols.openid4vci.metadata import RequestEncryption, ResponseEncryption
-from safeconduct.services.issuer.configuration import Catalogue, Kind
-from safeconduct.services.issuer.credential import check_claims
+from safeconduct.services.issuer.configuration import Catalogue
+from safeconduct.services.issuer.credential import check_claims, check_mandatory
 from safeconduct.services.issuer.epochs import Epochs
 from safeconduct.services.issuer.signing_key import SigningKeys
 from safeconduct.services.issuer.sources import ClaimRequest, ClaimSource
@@ -91,21 +91,22 @@ class Tenant:
     async def claims_for(self, wanted: ClaimRequest, *, offered: bytes | None) -> Mapping[str, Any] | None:
         """Returns the claims of one credential, or None if they are not ready and issuance is deferred.
 
-        offered: the claims of the offer, JSON. Raises CredentialRequestDenied "claims_missing" (there are
-        none), "claims_unusable" (the source's are not those of the kind); SourceUnavailable.
+        offered: the claims of the offer or of the account that logged in, JSON. Raises
+        CredentialRequestDenied "claims_missing" (there are none), "claims_unusable" (they are not those of
+        the kind); SourceUnavailable.
         """
-        source = self._sources.get(wanted.configuration_id)
+        kind, source = self.catalogue[wanted.configuration_id], self._sources.get(wanted.configuration_id)
         if source is not None:
-            return self._checked(await source.claims(wanted), self.catalogue[wanted.configuration_id])
+            found = await source.claims(wanted)
+            return None if found is None else self._fitting(found, lambda: check_claims(found, [kind]))
         if offered is None:
             raise CredentialRequestDenied("claims_missing", "The issuer has no claims for this credential.")
-        return json.loads_object(offered)
+        claims = json.loads_object(offered)  # of all kinds of an offer together
+        return self._fitting(claims, lambda: check_mandatory(claims, kind))
 
-    def _checked(self, claims: Mapping[str, Any] | None, kind: Kind) -> Mapping[str, Any] | None:
-        if claims is None:
-            return None
+    def _fitting(self, claims: Mapping[str, Any], check: Callable[[], None]) -> Mapping[str, Any]:
         try:
-            check_claims(claims, [kind])
+            check()
         except SafeconductError as error:
             self.telemetry.log.failure(error, event="claims_unusable", code=error.code)
             raise CredentialRequestDenied(
