@@ -21,6 +21,7 @@ from safeconduct.net.fetch import Fetcher, Response, Unreachable
 from safeconduct.settings import KeyPlace, WalletSettings
 from safeconduct.trust import Policy, Trust
 from safeconduct.wallet import later, store
+from safeconduct.wallet.records import Held
 from safeconduct.wallet.safe import open_safe
 
 NOON = 1_800_014_400
@@ -393,14 +394,35 @@ def test_a_token_that_is_lost_is_asked_for_again(stage: Stage) -> None:
     stage.play(scene)
 
 
+def test_a_request_that_another_process_took_up_is_left_to_it_for_a_while(stage: Stage) -> None:
+    async def scene(parties: Parties, holder: Holder) -> None:
+        offer = await parties.offer(CLAIMS, tx_code=False)
+        stage.lose.extend(["/credential"])
+        await refusal(holder.wallet.accept(offer.uri))
+        [waiting] = await holder.wallet.pending()
+        async with open_safe(WalletSettings(store=holder.directory)) as safe:
+            assert await safe.run(store.claim_pending, waiting.id, now=stage.clock.now, seconds=120)
+        heard = len(holder.tape)
+        assert await holder.wallet.resume() == (waiting,)
+        assert len(holder.tape) == heard
+        stage.clock.now += later.ABANDONED
+        stage.lose.extend(["/credential"])
+        assert await holder.wallet.resume() == ()  # what fails is left to the next at once
+        [held] = await holder.wallet.resume()
+        assert await holder.wallet.list() == (held,)
+
+    stage.play(scene)
+
+
 def test_two_processes_that_resume_at_once_keep_one_credential(stage: Stage) -> None:
     async def scene(parties: Parties, holder: Holder) -> None:
         offer = await parties.offer(CLAIMS, tx_code=False)
         stage.lose.extend(["/credential"])
         await refusal(holder.wallet.accept(offer.uri))
         async with open_holder(parties, holder.directory, sleep=stage.clock.sleep) as other:
-            await asyncio.gather(holder.wallet.resume(), other.wallet.resume())
+            found = await asyncio.gather(holder.wallet.resume(), other.wallet.resume())
         [held] = await holder.wallet.list()
+        assert held in {outcome for [outcome] in found if isinstance(outcome, Held)}
         assert len(await instances(holder, held.id)) == 1
         assert [row["count"] for row in await issued(parties)] == [1]
 

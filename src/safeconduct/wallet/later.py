@@ -79,8 +79,15 @@ async def _polled(context: Context, pending: Pending) -> Held | Waiting:
 
 
 async def _asked_again(context: Context, pending: Pending) -> Held | Waiting:
-    errand = await _usable(context, pending)
-    return await obtain.ask_directly(context, errand)
+    """Ask again, unless another process is at it: an issuer that was told of the one would make a second."""
+    claimed = await context.safe.run(store.claim_pending, pending.id, now=context.clock(), seconds=ABANDONED)
+    if claimed is None:
+        return pending.waiting
+    try:
+        return await obtain.ask_directly(context, await _usable(context, claimed))
+    except BaseException:
+        await context.safe.run(store.release_pending, pending.id)
+        raise
 
 
 async def _usable(context: Context, pending: Pending) -> Errand:

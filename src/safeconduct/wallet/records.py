@@ -103,6 +103,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     holder_keys: as in StoredInstance, one for each credential asked for. since: when it was asked first.
     server: the authorization server, where the offer named one. via: the wallet server; session: there, while
     the issuer takes time. replaces: id of the credential that goes when this one comes.
+    claimed: when a process took it up to ask again; 0 if none is at it.
     """
 
     id: str
@@ -121,6 +122,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     not_before: int = 0
     session: str | None = None
     session_until: int = 0
+    claimed: int = 0
 
     @property
     def waiting(self) -> Waiting:

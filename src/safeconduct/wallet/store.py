@@ -104,6 +104,27 @@ def change_pending(connection: Connection, vault: Vault, pending: Pending) -> No
         _put(connection, vault, PENDING, pending.id, pending)
 
 
+def claim_pending(
+    connection: Connection, vault: Vault, pending: str, *, now: int, seconds: int
+) -> Pending | None:
+    """Take a request up to ask again; None if it is gone, or another process took it up so lately."""
+    row = _row(connection, PENDING, pending)
+    found = None if row is None else _read(vault, row, Pending)
+    if found is None or found.claimed > now - seconds:
+        return None
+    claimed = msgspec.structs.replace(found, claimed=now)
+    _put(connection, vault, PENDING, pending, claimed)
+    return claimed
+
+
+def release_pending(connection: Connection, vault: Vault, pending: str) -> None:
+    """Leave a request to others, if it is still there."""
+    row = _row(connection, PENDING, pending)
+    if row is not None:
+        released = msgspec.structs.replace(_read(vault, row, Pending), claimed=0)
+        _put(connection, vault, PENDING, pending, released)
+
+
 def drop_pending(connection: Connection, _vault: Vault, pending: str) -> None:
     """Forget a request, with its keys."""
     _delete(connection, PENDING, pending)
