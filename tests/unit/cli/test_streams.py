@@ -82,7 +82,8 @@ COMMANDS = dict(_commands(get_command(main.app)))
 def test_every_command_has_an_example_and_json(path: tuple[str, ...], run: Run) -> None:
     done = run(*path, "--help")
     assert done.exit_code == 0
-    assert f"safeconduct {' '.join(path)}" in done.stdout.partition("Example:")[2]
+    examples = done.stdout.replace("Examples:", "Example:").partition("Example:")[2]
+    assert f"safeconduct {' '.join(path)}" in examples
     assert "--json" in done.stdout
 
 
