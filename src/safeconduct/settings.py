@@ -220,6 +220,37 @@ class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
 
 
+class StatusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[status]`: publishing of status, the service that serves it, and a verifier's copy. Times in seconds.
+
+    tree: the folder that is published, and served. refresh: how often the service publishes anew from the
+    issuer's database, 0: never, something else does. key: signs the heads of revocation lists; it is never
+    one that signs cards. head_lifetime: how long a signed head is good. list_lifetime, list_ttl: `exp` and
+    `ttl` of Token Status Lists. store: what a verifier has synchronised.
+    """
+
+    identifier: str = ""
+    host: str = "127.0.0.1"
+    port: Port = 8470
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8471
+    admin_token: Secret | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tree: Path = _DATA / "status-tree"
+    refresh: Annotated[int, Meta(ge=0, le=86400)] = 60
+    key: KeyPlace = KeyPlace(_DATA / "status-key.pem")
+    head_lifetime: Seconds = 7 * 86400
+    list_lifetime: Seconds = 86400
+    list_ttl: Seconds = 3600
+    store: Path = _DATA / "status"
+
+    @property
+    def url(self) -> str:
+        """The base URL of the tree: as set, or the address it listens on."""
+        return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
+
+
 class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[wallet]`: the holder's application.
 
@@ -250,6 +281,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     issuer: IssuerSettings = IssuerSettings()
     wallet_server: WalletServerSettings = WalletServerSettings()
     verifier: VerifierSettings = VerifierSettings()
+    status: StatusSettings = StatusSettings()
     wallet: WalletSettings = WalletSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
@@ -447,7 +479,7 @@ def _expectation(expected: Any, error: msgspec.ValidationError) -> str:
 def _contradictions(sections: Mapping[str, Any]) -> list[str]:
     """What is wrong between settings that are each right."""
     problems = []
-    for name in ("issuer", "wallet_server", "verifier"):
+    for name in ("issuer", "wallet_server", "verifier", "status"):
         section = sections[name]
         problems += [f"{name}.{fault}" for fault in _service_faults(section)]
     problems += [f"wallet_server.{fault}" for fault in _wallet_server_faults(sections["wallet_server"])]

@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "safeconduct"
 CORE = (
-    *("protocols", "formats", "trust", "envelope", "crypto", "encoding"),
+    *("protocols", "formats", "status", "trust", "envelope", "crypto", "encoding"),
     *("errors.py", "clock.py", "ids.py", "limits.py"),
 )
 

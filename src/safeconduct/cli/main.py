@@ -10,6 +10,7 @@ from typer.main import get_command
 from safeconduct.cli import (
     deferred,
     demo,
+    health_card,
     interop,
     issued,
     key,
@@ -19,6 +20,7 @@ from safeconduct.cli import (
     sd_cwt,
     sd_jwt,
     serve,
+    status,
     wallet,
 )
 from safeconduct.cli.application import Application
@@ -33,6 +35,8 @@ app = typer.Typer(
 app.add_typer(key.app, name="key")
 app.add_typer(sd_cwt.app, name="sd-cwt")
 app.add_typer(sd_jwt.app, name="sd-jwt")
+app.add_typer(health_card.app, name="health-card")
+app.add_typer(status.app, name="status")
 app.add_typer(serve.app, name="serve")
 app.add_typer(offer.app, name="offer")
 app.add_typer(deferred.app, name="deferred")

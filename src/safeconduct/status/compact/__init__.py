@@ -1,0 +1,1 @@
+"""Sets of revoked identifiers that a verifier can carry along: the pack and the ribbon."""
