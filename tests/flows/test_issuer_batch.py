@@ -21,12 +21,12 @@ from safeconduct.net.fetch import Response
 from safeconduct.protocols.openid4vci import proof as proofs
 from safeconduct.protocols.openid4vci.metadata import parse_issuer_metadata
 from safeconduct.protocols.openid4vci.request import Proofs
-from safeconduct.services.issuer import delivery_store, status_store
-from safeconduct.services.issuer.status_store import take_status_index
-from safeconduct.services.issuer.tables import status, status_lists
+from safeconduct.services.issuer import delivery_store
 from safeconduct.settings import SettingsError
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER as BRANCH
+from safeconduct.storage.status.places import StatusStock, take_status_index
+from safeconduct.storage.status.tables import status, status_lists
 
 WITH_STATUS = """
 [[configurations]]
@@ -418,7 +418,7 @@ def test_places_are_spread_over_the_list_and_tell_no_order() -> None:
 def test_a_stock_gives_each_place_once_though_many_draw_at_once() -> None:
     async def main() -> None:
         async with await Database.open("sqlite://", branch=BRANCH) as database:
-            stock = status_store.StatusStock(database, ISSUER, size=1 << 20)
+            stock = StatusStock(database, ISSUER, size=1 << 20)
             drawn = await asyncio.gather(*[stock.draw(7, now=NOW) for _ in range(60)])
             places = [place for one in drawn for place in one]
             assert len(set(places)) == 420

@@ -14,11 +14,12 @@ from tests.flows.small_wallet import issuer_house
 
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import json
-from safeconduct.services.issuer import delivery_store, status_store
+from safeconduct.services.issuer import delivery_store
 from safeconduct.services.issuer.tables import issued
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER as BRANCH
+from safeconduct.storage.status.places import STOCK, take_status_index
 
 
 def test_the_same_keys_for_another_configuration_are_no_repeat(tmp_path: Path) -> None:
@@ -110,13 +111,13 @@ def test_who_is_refused_takes_no_place_of_a_status_list(tmp_path: Path) -> None:
             wallet = await house.holder(await house.offer(claims={"given_name": "Erika"}))
             nonce = await wallet.nonces()
             assert (await wallet.ask(c_nonce=nonce)).status == 200
-            for _ in range(status_store.STOCK // 8 + 1):
+            for _ in range(STOCK // 8 + 1):
                 holders = [Key.generate("ES256") for _ in range(8)]
                 answer = await wallet.ask(c_nonce=nonce, holders=holders)
                 assert (answer.status, answer.json()["error"]) == (400, "invalid_nonce")
             with contextlib.closing(sqlite3.connect(file)) as connection:
                 taken = connection.execute("SELECT count(*) FROM issuer_status").fetchone()
-            assert taken == (status_store.STOCK,)
+            assert taken == (STOCK,)
 
     asyncio.run(main())
 
@@ -126,9 +127,7 @@ def test_a_status_list_of_an_odd_size_is_left_when_half_full() -> None:
 
     async def main() -> None:
         async with await Database.open("sqlite://", branch=BRANCH) as database:
-            take = database.run(
-                status_store.take_status_index, "tenant", 3, secrets.token_bytes, size=5, now=0
-            )
+            take = database.run(take_status_index, "tenant", 3, secrets.token_bytes, size=5, now=0)
             assert len({place.list_id for place in await take}) == 2
 
     asyncio.run(main())

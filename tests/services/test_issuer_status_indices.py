@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from safeconduct.services.issuer.status_store import StatusIndex, take_status_index
-from safeconduct.services.issuer.tables import status, status_lists
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
+from safeconduct.storage.status.places import StatusIndex, take_status_index
+from safeconduct.storage.status.tables import status, status_lists
 
 TENANT = "https://issuer.example"
 NOW = 1_800_000_000

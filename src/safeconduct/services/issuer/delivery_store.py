@@ -14,7 +14,7 @@ from safeconduct.protocols.openid4vci.errors import (
     InvalidTransactionId,
 )
 from safeconduct.protocols.openid4vci.notification import NotificationEvent
-from safeconduct.services.issuer import deferral, event_store, status_store
+from safeconduct.services.issuer import deferral, event_store
 from safeconduct.services.issuer.digests import proof_digest
 from safeconduct.services.issuer.event_store import Event, EventKind
 from safeconduct.services.issuer.grant_store import (
@@ -26,7 +26,6 @@ from safeconduct.services.issuer.grant_store import (
     token_invalid,
 )
 from safeconduct.services.issuer.grants import State
-from safeconduct.services.issuer.status_store import StatusIndex
 from safeconduct.services.issuer.tables import (
     deliveries,
     grants,
@@ -37,6 +36,8 @@ from safeconduct.services.issuer.tables import (
     transactions,
 )
 from safeconduct.storage.prepared import Prepared
+from safeconduct.storage.status import places
+from safeconduct.storage.status.places import StatusIndex
 
 AFTER_NOTIFICATION: Mapping[tuple[str, NotificationEvent], EventKind] = {
     ("delivered", "credential_accepted"): "accepted",
@@ -402,7 +403,7 @@ def forget(connection: Connection, now: int) -> None:
     for table in (deliveries, transactions, notifications):
         connection.execute(delete(table).where(table.c.expires_at <= now))
     old = select(issued.c.id).where(issued.c.purge_at <= now)  # too many, perhaps, to be named one by one
-    status_store.forget_issued(connection, old)
+    places.forget_issued(connection, old)
     connection.execute(delete(issued).where(issued.c.purge_at <= now))
     connection.execute(
         update(grants)
@@ -480,7 +481,7 @@ def _note(connection: Connection, delivery: Delivery, state: State, now: int) ->
             grant_id=delivery.grant_id,
             expires_at=delivery.purge_at,
         )
-    status_store.assign(connection, delivery.made.places, delivery.made.issued_id)
+    places.assign(connection, delivery.made.places, delivery.made.issued_id)
     if delivery.event is not None:
         event_store.append(connection, delivery.event)
     move_by_id(connection, delivery.grant_id, state, "deliver")

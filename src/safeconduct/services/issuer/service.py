@@ -59,9 +59,9 @@ from safeconduct.services.issuer.delivery_store import (
 from safeconduct.services.issuer.digests import digest_of, nonce_digest
 from safeconduct.services.issuer.event_store import Event, EventKind, new_event
 from safeconduct.services.issuer.sources import ClaimRequest
-from safeconduct.services.issuer.status_store import StatusIndex, StatusStock
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.services.issuer.trust_file import load_trust
+from safeconduct.storage.status.places import StatusIndex, StatusStock
 from safeconduct.trust import Trust
 
 _ID_BYTES = 16

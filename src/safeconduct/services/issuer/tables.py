@@ -10,7 +10,6 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     false,
@@ -18,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import UniqueConstraint as Unique
 
-metadata = MetaData()
+from safeconduct.storage.status.tables import metadata
 
 
 def _tenant() -> Column[str]:
@@ -223,27 +222,6 @@ notifications = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
 """Notification ids given out, by digest, and what the wallet said."""
-
-status_lists = Table(
-    "issuer_status_lists",
-    metadata,
-    Column("id", Text, primary_key=True),
-    _tenant(),
-    Column("size", Integer, nullable=False),
-    Column("taken", Integer, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-)
-"""Status lists and how many of their places are taken."""
-
-status = Table(
-    "issuer_status",
-    metadata,
-    Column("list_id", Text, ForeignKey("issuer_status_lists.id", ondelete="CASCADE"), primary_key=True),
-    Column("idx", Integer, primary_key=True, autoincrement=False),
-    Column("issued_id", Text, index=True),
-    Column("value", Integer, nullable=False),
-)
-"""Places taken, each once, and the status that stands there. issued_id: erased with the issued row."""
 
 events = Table(
     "issuer_events",

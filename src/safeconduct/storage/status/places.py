@@ -13,9 +13,9 @@ import msgspec
 from sqlalchemy import Connection, Select, select, update
 
 from safeconduct.ids import Random
-from safeconduct.services.issuer.key_store import insert_once
-from safeconduct.services.issuer.tables import status, status_lists
-from safeconduct.storage import Database
+from safeconduct.storage.database import Database
+from safeconduct.storage.status.tables import status, status_lists
+from safeconduct.storage.upsert import insert_once
 
 STOCK = 64
 """Places that a process takes at once for one issuer. One that dies wastes those that it had left."""
