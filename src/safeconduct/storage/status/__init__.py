@@ -1,0 +1,1 @@
+"""Status in the issuer's database: the places that credentials have in status lists."""
