@@ -217,3 +217,21 @@ MANAGEMENT_TEXT_CHARS = 256
 
 OFFER_SECONDS = 30 * 86400
 """Longest life of an offer: whoever finds it later must not be able to use it."""
+
+
+# Revocation of health cards.
+
+CRL_BYTES = 32 * 1024 * 1024
+"""A revocation list as JSON: two million short rids. One that outgrows it wants a new key."""
+
+CRL_ENTRIES = 2_000_000
+"""Entries of such a list, counted before it is parsed: in memory each takes some ninety bytes."""
+
+
+# Health cards as QR codes, files and links.
+
+CARD_QR_CHARS = 8 * 1024
+"""The text of one QR code: the largest there is, of version 40, holds 7089 digits."""
+
+CARD_CHUNKS = 64
+"""QR codes that hold one card together; the largest example known needs three."""
