@@ -215,14 +215,14 @@ def rotate(
     from safeconduct.cli import options, output
     from safeconduct.cli.faults import WrongUse, printable
     from safeconduct.encoding import b64
-    from safeconduct.services.issuer import signing_key
+    from safeconduct.services import signing_keys
     from safeconduct.settings import SettingsError
 
     if file.startswith("pkcs11:"):
         raise WrongUse("a key in a token is changed by naming another one in signing_key, and a restart")
     moment = options.moment(now)
     try:
-        key = signing_key.rotate(Path(file), overlap=overlap, now=moment)
+        key = signing_keys.rotate(Path(file), overlap=overlap, now=moment)
     except SettingsError as error:
         raise WrongUse("\n".join(map(printable, error.problems))) from None
     thumbprint = b64.encode(key.jwk_thumbprint())

@@ -17,10 +17,10 @@ from safeconduct.services.issuer.management import Management
 from safeconduct.services.issuer.offers import Offers
 from safeconduct.services.issuer.routes import routes
 from safeconduct.services.issuer.service import Issuer
-from safeconduct.services.issuer.signing_key import SigningKeys
 from safeconduct.services.issuer.sources import ClaimSource, open_source
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.services.issuer.webhooks import Webhooks
+from safeconduct.services.signing_keys import SigningKeys
 from safeconduct.settings import IssuerSettings, SettingsError
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER

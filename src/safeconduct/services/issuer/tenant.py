@@ -24,8 +24,8 @@ from safeconduct.protocols.openid4vci.metadata import RequestEncryption, Respons
 from safeconduct.services.issuer.configuration import Catalogue
 from safeconduct.services.issuer.credential import check_claims, check_mandatory
 from safeconduct.services.issuer.epochs import Epochs
-from safeconduct.services.issuer.signing_key import SigningKeys
 from safeconduct.services.issuer.sources import ClaimRequest, ClaimSource
+from safeconduct.services.signing_keys import SigningKeys
 from safeconduct.settings import IssuerSettings
 from safeconduct.storage import Database
 from safeconduct.telemetry import Telemetry

@@ -8,7 +8,7 @@ from tests.pki import Authority, pem
 
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import json
-from safeconduct.services.issuer.signing_key import SigningKeys, rotate
+from safeconduct.services.signing_keys import SigningKeys, rotate
 from safeconduct.settings import KeyPlace, SettingsError
 
 NOW = 1_800_000_000
