@@ -70,6 +70,7 @@ class Fetcher(Protocol):
     ) -> Response:
         """Send one request and return its answer, whatever its status, unless it is a redirect.
 
+        With If-None-Match or If-Modified-Since among the headers, 304 is an answer as well.
         max_bytes: longest body that is accepted. content_types: what a 2xx answer may be; () for anything.
 
         Raises Unsupported ("fetch_insecure"), Malformed ("fetch_url_invalid", "fetch_header_invalid"),
@@ -176,7 +177,7 @@ class HttpFetcher:
         )
         response = await self._transport.handle_async_request(request)
         try:
-            _check_head(response, max_bytes)
+            _check_head(response, max_bytes, conditional=is_conditional(headers))
             body = await _read(response, max_bytes)
         finally:
             await response.aclose()
@@ -214,6 +215,14 @@ def media_type(header: str) -> str:
     return header.partition(";")[0].strip().lower()
 
 
+def is_conditional(headers: Mapping[str, str]) -> bool:
+    """Whether a request asks for a document only if it has changed (RFC 9110 §13.1)."""
+    return any(name.lower() in _VALIDATING for name in headers)
+
+
+_VALIDATING = frozenset(("if-none-match", "if-modified-since"))
+
+
 def _checked_url(url: str, *, allow_loopback: bool) -> httpx2.URL:
     try:
         target = httpx2.URL(url)
@@ -230,8 +239,8 @@ def _checked_url(url: str, *, allow_loopback: bool) -> httpx2.URL:
     )
 
 
-def _check_head(response: httpx2.Response, max_bytes: int) -> None:
-    if 300 <= response.status_code < 400:
+def _check_head(response: httpx2.Response, max_bytes: int, *, conditional: bool) -> None:
+    if 300 <= response.status_code < 400 and not (conditional and response.status_code == 304):
         raise Rejected("fetch_redirect", "The server answered with a redirect, which is not followed.")
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise Rejected("fetch_content_type", "The server compressed its answer without being asked to.")

@@ -98,6 +98,15 @@ def test_any_status_but_a_redirect_is_an_answer() -> None:
     assert fetched(answer(b"no", "Content-Length: 2", status="404 Not Found")).status == 404
 
 
+@pytest.mark.parametrize("name", ["If-None-Match", "if-modified-since"])
+def test_not_modified_is_an_answer_to_whoever_asked_for_changes(name: str) -> None:
+    same = answer(b"", 'ETag: "a"', status="304 Not Modified")
+    assert fetched(same, headers={name: '"a"'}).status == 304
+    with pytest.raises(SafeconductError) as error:
+        fetched(answer(b"", status="302 Found"), headers={name: '"a"'})
+    assert error.value.code == "fetch_redirect"
+
+
 @pytest.mark.parametrize(
     "status", ["301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent", "304 Same"]
 )
