@@ -177,7 +177,7 @@ class HttpFetcher:
         )
         response = await self._transport.handle_async_request(request)
         try:
-            _check_head(response, max_bytes, conditional=is_conditional(headers))
+            _check_head(response, max_bytes, conditional=_is_conditional(headers))
             body = await _read(response, max_bytes)
         finally:
             await response.aclose()
@@ -215,7 +215,7 @@ def media_type(header: str) -> str:
     return header.partition(";")[0].strip().lower()
 
 
-def is_conditional(headers: Mapping[str, str]) -> bool:
+def _is_conditional(headers: Mapping[str, str]) -> bool:
     """Whether a request asks for a document only if it has changed (RFC 9110 §13.1)."""
     return any(name.lower() in _VALIDATING for name in headers)
 

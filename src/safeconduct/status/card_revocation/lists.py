@@ -1,12 +1,31 @@
 """Revocation lists at hand, as evidence of what became of a card."""
 
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from safeconduct.errors import Malformed, Unsupported
 from safeconduct.status.card_revocation.crl import RevocationList, named_kid
 from safeconduct.status.states import CardId, Reason, Status, unknown
+
+
+class Consulted(Protocol):
+    """What a card can be looked up in: a `RevocationList`, or another form of one that says the same."""
+
+    @property
+    def ctr(self) -> int:
+        """Goes up with each update of the list."""
+
+    @property
+    def method(self) -> str:
+        """How the list names cards."""
+
+    @property
+    def understood(self) -> bool:
+        """Whether its method is known."""
+
+    def status(self, identifier: str | None, nbf: float) -> Status:
+        """Returns what the list says of a card, as `RevocationList.status`."""
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -72,7 +91,7 @@ class RevocationLists:
             self._held[place] = held
 
 
-def judge(found: RevocationList, card: CardId, *, crl_version: int | None, outdated: bool) -> Status:
+def judge(found: Consulted, card: CardId, *, crl_version: int | None, outdated: bool) -> Status:
     """Returns what one list says of a card of its key.
 
     crl_version: the counter that the issuer's JWKS gives beside the key, None if it gives none.
