@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from safeconduct.crypto.keys import Key, PublicKey
     from safeconduct.errors import Malformed, Rejected, SafeconductError, Unsupported
-    from safeconduct.formats import sd_cwt, sd_jwt
+    from safeconduct.formats import health_card, sd_cwt, sd_jwt
     from safeconduct.formats.redaction import decoys, redact
     from safeconduct.trust import WAIVED, AeadKey, Policy, Trust
 
@@ -29,6 +29,7 @@ __all__ = [
     "Unsupported",
     "__version__",
     "decoys",
+    "health_card",
     "redact",
     "sd_cwt",
     "sd_jwt",
@@ -41,6 +42,7 @@ _HOMES = {
     "Rejected": "safeconduct.errors",
     "SafeconductError": "safeconduct.errors",
     "Unsupported": "safeconduct.errors",
+    "health_card": "safeconduct.formats",
     "sd_cwt": "safeconduct.formats",
     "sd_jwt": "safeconduct.formats",
     "decoys": "safeconduct.formats.redaction",

@@ -227,6 +227,12 @@ CRL_BYTES = 32 * 1024 * 1024
 CRL_ENTRIES = 2_000_000
 """Entries of such a list, counted before it is parsed: in memory each takes some ninety bytes."""
 
+LOG_RECORDS = 4_000_000
+"""Records of a revocation log: 64 MB, each entry twice. A publisher that outgrows it begins a new key."""
+
+HEAD_BYTES = 16 * 1024
+"""A signed head of a revocation list: some 600 bytes, 7 kB with the longest signature."""
+
 
 # Health cards as QR codes, files and links.
 
@@ -235,3 +241,28 @@ CARD_QR_CHARS = 8 * 1024
 
 CARD_CHUNKS = 64
 """QR codes that hold one card together; the largest example known needs three."""
+
+
+# Health cards themselves.
+
+CARD_PAYLOAD_BYTES = 1024 * 1024
+"""What a card's payload may inflate to: one for a QR code has 3 kB, a file with a long history some hundred."""
+
+
+# Token Status Lists, and Bitstring Status Lists.
+
+STATUS_LIST_BYTES = 16 * 1024 * 1024
+"""What a status list inflates to: sixteen million statuses of eight bits; the largest that is planned
+anywhere, of 100 million bits, has 12.5 MB."""
+
+STATUS_TOKEN_BYTES = 8 * 1024 * 1024
+"""A status list as it arrives, signed: thirty million one-bit statuses of which a tenth is revoked."""
+
+STATUS_LISTS = 4096
+"""Lists that one aggregation names, or that a verifier keeps at once: each may have megabytes."""
+
+STATUS_AGGREGATION_BYTES = 1024 * 1024
+"""A document that names status lists, by URLs of some hundred characters."""
+
+FHIR_FINDINGS = 200
+"""Most things that are said of one bundle: each costs memory, and nobody reads more."""
