@@ -16,6 +16,8 @@ from tests.flows.wallet_server_stage import ISSUER, FakeIssuer
 
 from safeconduct.crypto.keys import Key
 from safeconduct.services.issuer import open_issuer
+from safeconduct.services.status import open_status
+from safeconduct.services.status.publication import Publish
 from safeconduct.services.verifier import open_verifier
 from safeconduct.services.wallet_server import open_wallet_server
 from safeconduct.settings import (
@@ -23,6 +25,8 @@ from safeconduct.settings import (
     IssuerSettings,
     KeyPlace,
     Secret,
+    Settings,
+    StatusSettings,
     VerifierSettings,
     WalletServerSettings,
 )
@@ -137,6 +141,29 @@ def live_verifier(folder: Path, **settings: Any) -> AbstractContextManager[Live]
         }
     )
     return _live("verifier", lambda telemetry: open_verifier(chosen, telemetry=telemetry, clock=_now))
+
+
+def live_status(
+    folder: Path, *, publish: Publish | None = None, **settings: Any
+) -> AbstractContextManager[Live]:
+    """A service for the tree `tree` of the folder; it publishes only where it is given with what."""
+    chosen = StatusSettings(
+        **{
+            "identifier": IDENTIFIER,
+            "port": 0,
+            "admin_port": 0,
+            "tree": folder / "tree",
+            "refresh": 0 if publish is None else 3600,
+            "admin_token": Secret(ADMIN_TOKEN),
+            **settings,
+        }
+    )
+    return _live(
+        "status",
+        lambda telemetry: open_status(
+            Settings(status=chosen), telemetry=telemetry, clock=_now, publish=publish
+        ),
+    )
 
 
 def _now() -> int:
