@@ -227,8 +227,8 @@ CRL_BYTES = 32 * 1024 * 1024
 CRL_ENTRIES = 2_000_000
 """Entries of such a list, counted before it is parsed: in memory each takes some ninety bytes."""
 
-LOG_RECORDS = 4_000_000
-"""Records of a revocation log: 64 MB, each entry twice. A publisher that outgrows it begins a new key."""
+LOG_RECORDS = 2_000_000
+"""Records of a revocation log: 32 MB, as much as a list. A log that would outgrow it is no longer offered."""
 
 HEAD_BYTES = 16 * 1024
 """A signed head of a revocation list: some 600 bytes, 7 kB with the longest signature."""

@@ -8,6 +8,20 @@ import hashlib
 from typing import Any
 
 from safeconduct.encoding import b64, jcs
+from safeconduct.errors import Unsupported
+from safeconduct.status.card_revocation.methods import HASH_FHIR, SIGNED_TEXT
+
+
+def identifier(method: str, *, bundle: Any, signing_input: bytes, signature: bytes) -> str:
+    """Returns a card's identifier under a method for cards without a rid.
+
+    Raises Unsupported "status_method_unknown" for any other method.
+    """
+    if method == HASH_FHIR:
+        return of_bundle(bundle)
+    if method == SIGNED_TEXT:
+        return of_signed_text(signing_input, signature)
+    raise Unsupported("status_method_unknown", "The list's method is not one that is known here.")
 
 
 def of_bundle(bundle: Any) -> str:

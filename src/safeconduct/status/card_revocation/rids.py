@@ -7,7 +7,7 @@ A card's `vc.rid` has at most 24 characters of the base64url alphabet and need n
 
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from safeconduct.encoding import b64
@@ -79,6 +79,11 @@ def read_entries(entries: Collection[str]) -> dict[str, Reach]:
     if len(reaches) != len(entries):
         raise Malformed("crl_duplicate", "The list names an identifier twice.")
     return reaches
+
+
+def write_entries(entries: Mapping[str, Reach]) -> list[str]:
+    """Returns entries as a list holds them, sorted bytewise."""
+    return sorted([rid if reach is None else f"{rid}.{reach}" for rid, reach in entries.items()])
 
 
 def wider(one: Reach, other: Reach) -> Reach:
