@@ -246,7 +246,7 @@ CARD_CHUNKS = 64
 # Health cards themselves.
 
 CARD_PAYLOAD_BYTES = 1024 * 1024
-"""What a card's payload may inflate to: one for a QR code has 3 kB, a file with a long history some hundred."""
+"""What a card's payload may inflate to: one for a QR code has 3 kB, one with a long history some hundred."""
 
 
 # Token Status Lists, and Bitstring Status Lists.
