@@ -242,6 +242,21 @@ CARD_QR_CHARS = 8 * 1024
 CARD_CHUNKS = 64
 """QR codes that hold one card together; the largest example known needs three."""
 
+CARD_FILE_CARDS = 256
+"""Cards in one file or link; each may cost a verification."""
+
+CARD_IMAGE_BYTES = 8 * 1024 * 1024
+"""A picture of a QR code, as a file: a photograph of a phone has some four."""
+
+CARD_IMAGE_PIXELS = 16 * 1024 * 1024
+"""Pixels of such a picture, read from its head before any is decoded: 16 MB in grey, 64 in colour."""
+
+CARD_SVG_RUNS = 32 * 1024
+"""Runs of dark modules in a code drawn as SVG: the largest code has 177 rows of 89 at most."""
+
+FHIR_FINDINGS = 200
+"""Most things that are said of one bundle: each costs memory, and nobody reads more."""
+
 
 # Health cards themselves.
 
@@ -264,5 +279,11 @@ STATUS_LISTS = 4096
 STATUS_AGGREGATION_BYTES = 1024 * 1024
 """A document that names status lists, by URLs of some hundred characters."""
 
-FHIR_FINDINGS = 200
-"""Most things that are said of one bundle: each costs memory, and nobody reads more."""
+
+# Ribbons.
+
+RIBBON_BYTES = 16 * 1024 * 1024
+"""A ribbon: a list of two million entries with as many times as there are has some 12 MB."""
+
+RIBBON_EXCEPTIONS = 4096
+"""What a function of a ribbon lists as exceptions: of two million elements some three hundred."""
