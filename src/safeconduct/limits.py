@@ -242,6 +242,9 @@ CARD_QR_CHARS = 8 * 1024
 CARD_CHUNKS = 64
 """QR codes that hold one card together; the largest example known needs three."""
 
+CARD_FILE_BYTES = 1024 * 1024
+"""A file or link with cards, and a bundle that a card is made of; a card for a QR code has one kB."""
+
 CARD_FILE_CARDS = 256
 """Cards in one file or link; each may cost a verification."""
 
