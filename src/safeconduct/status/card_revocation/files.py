@@ -28,7 +28,7 @@ def read_members(data: bytes) -> dict[str, Any]:
 
 
 def read_kid(members: dict[str, Any], expected: str | None) -> str:
-    """Returns the key that a file names. Raises Malformed "crl_malformed", "crl_kid" (not the one expected)."""
+    """Returns the key that a file names. Raises Malformed "crl_malformed", "crl_kid" (not the expected)."""
     kid = members.get("kid")
     if not isinstance(kid, str) or not is_kid(kid):
         raise malformed("The list does not name its key by a thumbprint.")

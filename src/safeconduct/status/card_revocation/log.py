@@ -10,22 +10,19 @@ the identifiers themselves cannot be read from it.
 import hashlib
 import struct
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 import msgspec
 
 from safeconduct import limits
 from safeconduct.errors import Malformed
 from safeconduct.status.card_revocation import rids
+from safeconduct.status.card_revocation.changes import GONE, Change, Standing
 from safeconduct.status.card_revocation.rids import Reach
 from safeconduct.status.states import GOOD, REVOKED, Status
 
 HEADER_BYTES: Final = 16
 RECORD_BYTES: Final = 16
-
-Gone = Literal["gone"]
-GONE: Final[Gone] = "gone"
-"""In place of a reach: no card of the identifier is revoked any longer."""
 
 
 class Log(msgspec.Struct, frozen=True):
@@ -66,12 +63,12 @@ def header(kid: str) -> bytes:
     return _MAGIC + hashlib.sha256(kid.encode()).digest()[:_KID_BYTES]
 
 
-def records(changes: Iterable[tuple[str, Reach | Gone]]) -> bytes:
-    """Returns the records of changes, in their order: what became of an identifier, or GONE.
+def records(changes: Iterable[Change]) -> bytes:
+    """Returns the records of changes, in their order.
 
     Raises ValueError for a time that a record has no room for.
     """
-    return b"".join([_RECORD.pack(prefix(rid), _time(reach)) for rid, reach in changes])
+    return b"".join([_RECORD.pack(prefix(change.rid), _time(change.after)) for change in changes])
 
 
 def prefix(identifier: str) -> bytes:
@@ -87,11 +84,11 @@ _ALWAYS: Final = 0
 _GONE: Final = 0xFFFF_FFFF
 
 
-def _time(reach: Reach | Gone) -> int:
-    if reach == GONE:
+def _time(standing: Standing) -> int:
+    if standing == GONE:
         return _GONE
-    if reach is None:
+    if standing is None:
         return _ALWAYS
-    if not isinstance(reach, int) or not 0 < reach <= rids.LAST_SECOND:
+    if not 0 < standing <= rids.LAST_SECOND:
         raise ValueError("a record holds a time after 1970 and before 2106")
-    return reach
+    return standing
