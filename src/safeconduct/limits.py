@@ -234,6 +234,18 @@ HEAD_BYTES = 16 * 1024
 """A signed head of a revocation list: some 600 bytes, 7 kB with the longest signature."""
 
 
+# A verifier's copy of lists.
+
+STORE_RECORD_BYTES = 1024 * 1024
+"""A record of the store: an issuer's JWKS, escaped in JSON, and some hundred bytes beside it."""
+
+STORE_REMEMBERED = 4096
+"""Issuers and lists that an open store remembers at once: cards may name any, and each takes some kB."""
+
+VALIDATOR_CHARS = 256
+"""Longest `ETag` or `Last-Modified` that is kept and sent back; a longer one can only serve to recognise."""
+
+
 # Health cards as QR codes, files and links.
 
 CARD_QR_CHARS = 8 * 1024
