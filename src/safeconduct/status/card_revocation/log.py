@@ -9,7 +9,7 @@ the identifiers themselves cannot be read from it.
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Self
 
 import msgspec
@@ -48,6 +48,10 @@ class Log(msgspec.Struct, frozen=True):
         if time == _GONE or not rids.covers(time or None, nbf):
             return GOOD
         return REVOKED
+
+    def reaches(self) -> Iterator[tuple[bytes, Reach]]:
+        """Yields by the beginning of each revoked identifier's hash which of its cards are revoked."""
+        return ((name, time or None) for name, time in self.times.items() if time != _GONE)
 
     def agrees(self, entries: Mapping[str, Reach]) -> bool:
         """Whether the log names exactly these entries."""
