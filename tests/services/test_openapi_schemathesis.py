@@ -12,7 +12,8 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.services.live import ADMIN_TOKEN, Live, live_issuer, live_wallet_server
+import pytest
+from tests.services.live import ADMIN_TOKEN, Live, live_issuer, live_status, live_wallet_server
 
 from safeconduct.settings import IssuerSettings, KeyPlace
 
@@ -33,6 +34,13 @@ CURSORS = [
         # A cursor is good only if a page before gave it, which no schema can say.
         "checks.positive_data_acceptance.enabled = false",
     )
+]
+
+PUBLISHED_ELSEWHERE = [
+    "[[operations]]",
+    'include-operation-id = "publish"',
+    # A good request is refused where something else publishes.
+    "checks.positive_data_acceptance.enabled = false",
 ]
 
 SEALED = [
@@ -103,6 +111,16 @@ def test_a_wallet_server(tmp_path: Path) -> None:
 def test_management_of_a_wallet_server(tmp_path: Path) -> None:
     with live_wallet_server(tmp_path) as site:
         hold(site, site.admin, tmp_path, authorization=BEARER)
+
+
+@pytest.mark.parametrize("publishes", [True, False])
+def test_management_of_a_status_service(tmp_path: Path, publishes: bool) -> None:
+    async def publish() -> int:
+        return 1
+
+    (tmp_path / "tree").mkdir()
+    with live_status(tmp_path, publish=publish if publishes else None) as site:
+        hold(site, site.admin, tmp_path, authorization=BEARER, lines=[] if publishes else PUBLISHED_ELSEWHERE)
 
 
 def _session(site: Live) -> str:

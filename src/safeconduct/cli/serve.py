@@ -120,9 +120,32 @@ def verifier(
     _serve(("verifier",), config=config, check=check, overrides=overrides, workers=workers, as_json=as_json)
 
 
+@app.command()
+def status(
+    config: Config = None,
+    check: Check = False,
+    host: Host = None,
+    port: Port = None,
+    admin_port: AdminPort = None,
+    workers: Workers = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Publish the status of what was issued, and give the files out.
+
+    The folder is `tree` of [status], brought up to date from the issuer's database every `refresh` seconds.
+    Any web server can give it out instead; then `safeconduct status publish` writes it.
+
+    \b
+    Example:
+      SAFECONDUCT_STATUS__IDENTIFIER=https://cards.example safeconduct serve status --port 8470
+    """
+    overrides = {"host": host, "port": port, "admin_port": admin_port}
+    _serve(("status",), config=config, check=check, overrides=overrides, workers=workers, as_json=as_json)
+
+
 @app.command("all")
 def every(config: Config = None, check: Check = False, workers: Workers = 1, as_json: AsJson = False) -> None:
-    """Run issuer, wallet server and verifier, each on its ports.
+    """Run issuer, wallet server, verifier and the host of status, each on its ports.
 
     They share one process; with --workers, each has that many of its own. The verifier is left out unless its
     setting `trust` names a file.
@@ -131,7 +154,7 @@ def every(config: Config = None, check: Check = False, workers: Workers = 1, as_
     Example:
       SAFECONDUCT_ISSUER__ADMIN_TOKEN=$(openssl rand -hex 16) safeconduct serve all
     """
-    sections = ("issuer", "wallet_server", "verifier")
+    sections = ("issuer", "wallet_server", "verifier", "status")
     _serve(sections, config=config, check=check, overrides={}, workers=workers, as_json=as_json)
 
 
@@ -261,6 +284,10 @@ def _opening(
         from safeconduct.services.wallet_server import open_wallet_server
 
         return open_wallet_server(settings.wallet_server, telemetry=telemetry, clock=clock)
+    if section == "status":
+        from safeconduct.services.status import open_status
+
+        return open_status(settings, telemetry=telemetry, clock=clock)
     from safeconduct.services.verifier import open_verifier
 
     return open_verifier(settings.verifier, telemetry=telemetry, clock=clock)
