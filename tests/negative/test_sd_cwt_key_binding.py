@@ -405,7 +405,7 @@ def test_what_was_parsed_under_other_rules_is_not_verified() -> None:
 
 def test_a_parsed_presentation_names_its_needs_and_gives_no_claims() -> None:
     parsed = sd_cwt.parse(GOOD.headed({4: b"key-3"}).encoded())
-    assert parsed.needs() == sd_cwt.Needs(ISSUER, b"key-3")
+    assert parsed.needs() == sd_cwt.Needs(ISSUER, b"key-3", None)
     assert "ABCD" not in repr(parsed)
     assert not hasattr(parsed, "claims")
 

@@ -225,11 +225,15 @@ def test_a_status_reference_has_index_and_uri(listed: Any) -> None:
 
 def test_a_status_reference_is_handed_out() -> None:
     status = {"status_list": {"idx": 7, "uri": "https://status.example/1"}}
-    reference = verify(GOOD.claiming({"status": status})).status
-    assert reference == sd_jwt.StatusReference(7, "https://status.example/1")
-    assert "status.example" not in repr(reference)
+    found = verify(GOOD.claiming({"status": status})).status
+    assert found is not None
+    assert found.reference == sd_jwt.StatusReference(7, "https://status.example/1")
+    assert found.state == "unchecked"
+    assert "status.example" not in repr(found) + repr(found.reference)
     assert verify(GOOD).status is None
-    assert verify(GOOD.claiming({"status": {"other": 1}})).status is None
+    elsewhere = verify(GOOD.claiming({"status": {"other": 1}})).status
+    assert elsewhere is not None
+    assert elsewhere.reference is None
 
 
 # Times

@@ -45,6 +45,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     profiles: names of the accepted wire profiles, or profiles of a format; nothing else is tried.
     accept: names of leniencies. aead_keys: open encrypted disclosures.
     holder_keys: known holder keys, for tokens that name theirs by `kid` or thumbprint.
+    status: what becomes of a credential that has a status. "if-given": where status lists are given to
+        `verify`, it must be good by them; without lists nobody looks. "fail-closed": it must be good, and
+        lists that are missing or unusable refuse it. "fail-open": only a status that can be read and is not
+        good refuses it. WAIVED: nobody looks. To demand that a credential has a status, require its claim.
+    statuses: values in a Token Status List that are good; 0 is VALID. status_max_age: seconds since a status
+        list was issued, None: until it expires.
     require_disclosure: demand that at least one claim is disclosed. require_claims: demand these claims, in
         clear or disclosed; without `exp` among them a token that has none passes.
     """
@@ -60,6 +66,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     accept: frozenset[str] = frozenset()
     aead_keys: tuple[AeadKey, ...] = ()
     holder_keys: tuple[PublicKey, ...] = ()
+    status: Literal["if-given", "fail-closed", "fail-open"] | Waived = "if-given"
+    statuses: frozenset[int] = frozenset({0})
+    status_max_age: int | None = None
     require_disclosure: bool = False
     require_claims: frozenset[str] = frozenset()
 

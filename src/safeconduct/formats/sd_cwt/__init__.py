@@ -14,6 +14,7 @@ from safeconduct.formats.sd_cwt.presentation import present
 from safeconduct.formats.sd_cwt.profile import IETF_08, LENIENCIES, PROFILES, SEED_2024, Profile
 from safeconduct.formats.sd_cwt.verification import VerifiedPresentation, verify
 from safeconduct.formats.selection import ALL
+from safeconduct.status.token_list import CredentialStatus, StatusReference, TokenStatusLists
 
 __all__ = [
     "ALL",
@@ -22,9 +23,12 @@ __all__ = [
     "PROFILES",
     "SEED_2024",
     "Claims",
+    "CredentialStatus",
     "Needs",
     "Parsed",
     "Profile",
+    "StatusReference",
+    "TokenStatusLists",
     "VerifiedIssued",
     "VerifiedPresentation",
     "check_issued",

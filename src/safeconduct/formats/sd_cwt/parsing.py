@@ -10,18 +10,22 @@ from safeconduct.encoding import cbor
 from safeconduct.envelope import cose
 from safeconduct.envelope.cose import Sign1
 from safeconduct.errors import Malformed, Rejected
+from safeconduct.formats.sd_cwt.labels import STATUS
 from safeconduct.formats.sd_cwt.profile import IETF_08, SEED_2024, Profile, by_name, check_leniencies
 from safeconduct.formats.sd_cwt.token import OpenToken, open_token
+from safeconduct.status.token_list import StatusReference, read_reference
 
 
 class Needs(msgspec.Struct, frozen=True):
     """The evidence that verification will want.
 
-    issuer: whose key. kid: which one, None if the token does not say.
+    issuer: whose key. kid: which one, None if the token does not say. status: where its status stands,
+    None if it does not say so in clear.
     """
 
     issuer: str
     kid: bytes | None
+    status: StatusReference | None
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -37,9 +41,10 @@ class Parsed(msgspec.Struct, frozen=True):
     shown: bytes
 
     def needs(self) -> Needs:
-        """Tell which evidence `verify` will look for in its `Trust`."""
-        kid = self.token.message.protected.get(cose.KID)
-        return Needs(self.token.issuer, kid if type(kid) is bytes else None)
+        """Tell which evidence `verify` will look for. Raises Malformed: status_malformed."""
+        kid, clear = self.token.message.protected.get(cose.KID), self.token.clear
+        status = read_reference(clear[STATUS]) if STATUS in clear else None
+        return Needs(self.token.issuer, kid if type(kid) is bytes else None, status)
 
     def __repr__(self) -> str:
         return f"<Parsed {self.profile.name} presentation>"

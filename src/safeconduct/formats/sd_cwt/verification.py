@@ -14,9 +14,11 @@ from safeconduct.formats.redaction import Disclosure
 from safeconduct.formats.sd_cwt import encrypted, token, values
 from safeconduct.formats.sd_cwt.claims import Claims
 from safeconduct.formats.sd_cwt.confirmation import confirmed_key
-from safeconduct.formats.sd_cwt.labels import AUD, CLAIM_NAMES, CNF, CNONCE, IAT, ISS, SUB, VCT
+from safeconduct.formats.sd_cwt.labels import AUD, CLAIM_NAMES, CNF, CNONCE, IAT, ISS, STATUS, SUB, VCT
 from safeconduct.formats.sd_cwt.parsing import Parsed, parse
 from safeconduct.formats.sd_cwt.token import OpenToken
+from safeconduct.status.token_list import CredentialStatus, Owner, TokenStatusLists
+from safeconduct.status.token_list.checking import check
 from safeconduct.trust import WAIVED, Policy, Trust
 
 
@@ -26,6 +28,7 @@ class VerifiedPresentation(msgspec.Struct, frozen=True):
     claims: the Validated Disclosed Claims Set. key_binding: the claims of the key binding token.
     issuer: as the token names it. holder: the key that signed. issuer_key: None if its check was waived.
     profile: name of the wire profile. withheld: digests that nothing answered, decoys among them.
+    status: what is known of its revocation, None if the credential has no status.
     """
 
     claims: Claims
@@ -35,12 +38,21 @@ class VerifiedPresentation(msgspec.Struct, frozen=True):
     issuer_key: PublicKey | None
     profile: str
     withheld: int
+    status: CredentialStatus | None
 
 
-def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> VerifiedPresentation:
+def verify(
+    data: bytes | Parsed,
+    *,
+    trust: Trust,
+    policy: Policy,
+    now: int,
+    status_lists: TokenStatusLists | None = None,
+) -> VerifiedPresentation:
     """Check a presentation wholly and return its claims, or raise.
 
-    data: the presentation, as bytes or as `parse` returned it. now: seconds since 1970.
+    data: the presentation, as bytes or as `parse` returned it. now: seconds since 1970. status_lists: what
+    `Parsed.needs` asked for; without any, the policy says whether a credential with a status passes.
     Raises SafeconductError; docs/rules/sd-cwt.md lists each code with its clause.
     Source: SD-CWT-08 §9, which leaves the order of the steps open.
     """
@@ -72,6 +84,11 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
     # Steps 10 and 11: what is left is the claim set; the verifier's own demands.
     claims = token.merged(revealed.trees, presented.profile)
     _check_demands(claims, sd_cwt.disclosures, more, policy)
+    # The status comes last: only of a credential that is good otherwise (Token Status List §8.3).
+    status = None
+    if STATUS in claims:
+        owner, claim = Owner(sd_cwt.issuer, issuer_key), claims[STATUS]
+        status = check(claim, lists=status_lists, owner=owner, trust=trust, policy=policy, now=now)
     return VerifiedPresentation(
         claims=Claims(claims),
         key_binding=Claims(key_binding),
@@ -80,6 +97,7 @@ def verify(data: bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> V
         issuer_key=issuer_key,
         profile=presented.profile.name,
         withheld=revealed.withheld,
+        status=status,
     )
 
 

@@ -11,9 +11,9 @@ from safeconduct.formats.sd_jwt.issuance import issue
 from safeconduct.formats.sd_jwt.parsing import Needs, Parsed, parse
 from safeconduct.formats.sd_jwt.presentation import present
 from safeconduct.formats.sd_jwt.profile import LENIENCIES, PROFILES, SD_JWT, SD_JWT_VC, Profile
-from safeconduct.formats.sd_jwt.values import StatusReference
 from safeconduct.formats.sd_jwt.verification import VerifiedPresentation, verify
 from safeconduct.formats.selection import ALL
+from safeconduct.status.token_list import CredentialStatus, StatusReference, TokenStatusLists
 
 __all__ = [
     "ALL",
@@ -22,10 +22,12 @@ __all__ = [
     "SD_JWT",
     "SD_JWT_VC",
     "Claims",
+    "CredentialStatus",
     "Needs",
     "Parsed",
     "Profile",
     "StatusReference",
+    "TokenStatusLists",
     "VerifiedIssued",
     "VerifiedPresentation",
     "check_issued",

@@ -18,8 +18,8 @@ from safeconduct.formats.sd_jwt.confirmation import confirmed_key
 from safeconduct.formats.sd_jwt.parsing import parse
 from safeconduct.formats.sd_jwt.profile import DEFAULT_PROFILES, Profile
 from safeconduct.formats.sd_jwt.token import OpenToken
-from safeconduct.formats.sd_jwt.values import StatusReference
 from safeconduct.formats.selection import whole_claim
+from safeconduct.status.token_list import StatusReference
 from safeconduct.trust import WAIVED, Trust, Waived
 
 _ANY_ALGORITHM = frozenset(algorithm.name for algorithm in ALGORITHMS)

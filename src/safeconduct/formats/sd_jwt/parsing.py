@@ -11,19 +11,22 @@ from safeconduct.envelope.jws import ParsedJws
 from safeconduct.formats.sd_jwt import serialisation
 from safeconduct.formats.sd_jwt.profile import DEFAULT_PROFILES, Profile, check_leniencies, wanted
 from safeconduct.formats.sd_jwt.token import OpenToken, key_identifier, open_token
+from safeconduct.formats.sd_jwt.values import status_reference
+from safeconduct.status.token_list import StatusReference
 
 
 class Needs(msgspec.Struct, frozen=True):
     """The evidence that verification will want, as an unverified token tells it.
 
     issuer: whose key, None if the token does not say. kid: which one. x5c: the raw header value, if there.
-    type: the `vct`, None if there is none in clear.
+    type: the `vct`, None if there is none in clear. status: where its status stands, None if it does not say.
     """
 
     issuer: str | None
     kid: str | None
     x5c: Any
     type: str | None
+    status: StatusReference | None
 
     def __repr__(self) -> str:
         return "<Needs>"
@@ -45,10 +48,16 @@ class Parsed(msgspec.Struct, frozen=True):
         return self.token.profile
 
     def needs(self) -> Needs:
-        """Tell which evidence `verify` will look for in its `Trust`."""
+        """Tell which evidence `verify` will look for. Raises Malformed: jws_malformed, status_malformed."""
         message, vct = self.token.messages[0], self.token.payload.get("vct")
         kid = key_identifier(message, self.token.envelope.headers[0])
-        return Needs(self.token.issuer, kid, message.header.get("x5c"), vct if type(vct) is str else None)
+        return Needs(
+            self.token.issuer,
+            kid,
+            message.header.get("x5c"),
+            vct if type(vct) is str else None,
+            status_reference(self.token.payload),
+        )
 
     def __repr__(self) -> str:
         return f"<Parsed {self.profile.name}>"

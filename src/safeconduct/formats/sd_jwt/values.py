@@ -3,23 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from safeconduct import limits
 from safeconduct.errors import Malformed, Rejected
-
-
-class StatusReference(msgspec.Struct, frozen=True):
-    """Where a credential's status stands (draft-ietf-oauth-status-list §6.2).
-
-    idx: place in the list, from 0. uri: of the status list token.
-    """
-
-    idx: int
-    uri: str
-
-    def __repr__(self) -> str:
-        return "<StatusReference>"
+from safeconduct.status.token_list import StatusReference, read_reference
 
 
 def check_registered(claims: Mapping[str, Any]) -> None:
@@ -80,15 +65,7 @@ def status_reference(claims: Mapping[str, Any]) -> StatusReference | None:
 
     Raises Malformed: status_malformed. Source: draft-ietf-oauth-status-list §6.2.
     """
-    status = claims.get("status")
-    if type(status) is not dict or "status_list" not in status:
-        return None
-    listed = status["status_list"]
-    idx, uri = (listed.get("idx"), listed.get("uri")) if type(listed) is dict else (None, None)
-    if type(idx) is not int or idx < 0 or type(uri) is not str or not 0 < len(uri) <= limits.URL_CHARS:
-        raise Malformed(
-            "status_malformed",
-            "The reference to a status list is not {idx, uri}.",
-            rule="Token Status List §6.2",
-        )
-    return StatusReference(idx, uri)
+    return read_reference(claims[STATUS]) if STATUS in claims else None
+
+
+STATUS = "status"

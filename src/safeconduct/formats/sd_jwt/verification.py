@@ -19,7 +19,8 @@ from safeconduct.formats.sd_jwt.confirmation import confirmed_key
 from safeconduct.formats.sd_jwt.parsing import Parsed, parse
 from safeconduct.formats.sd_jwt.profile import wanted
 from safeconduct.formats.sd_jwt.token import OpenToken
-from safeconduct.formats.sd_jwt.values import StatusReference
+from safeconduct.status.token_list import CredentialStatus, Owner, TokenStatusLists
+from safeconduct.status.token_list.checking import check
 from safeconduct.trust import WAIVED, Policy, Trust
 
 KB_TYP = "kb+jwt"
@@ -33,7 +34,7 @@ class VerifiedPresentation(msgspec.Struct, frozen=True):
     the policy waived it. issuer: as the token names it. holder: the key that signed the KB-JWT.
     issuer_key: None if its check was waived. issuer_certificate: of that key, where it was believed for its
     `x5c`; if `issuer` is None, it alone says who that is. profile: its name. withheld: digests that nothing
-    answered. status: where its revocation stands; asking there is the caller's part.
+    answered. status: what is known of its revocation, None if the credential has no status.
     """
 
     claims: Claims
@@ -44,7 +45,7 @@ class VerifiedPresentation(msgspec.Struct, frozen=True):
     issuer_certificate: Certificate | None
     profile: str
     withheld: int
-    status: StatusReference | None
+    status: CredentialStatus | None
     opened: OpenToken
 
     def disclosed_paths(self) -> tuple[Path, ...]:
@@ -55,10 +56,18 @@ class VerifiedPresentation(msgspec.Struct, frozen=True):
         return f"<VerifiedPresentation {self.profile}: {len(self.claims)} claims>"
 
 
-def verify(data: str | bytes | Parsed, *, trust: Trust, policy: Policy, now: int) -> VerifiedPresentation:
+def verify(
+    data: str | bytes | Parsed,
+    *,
+    trust: Trust,
+    policy: Policy,
+    now: int,
+    status_lists: TokenStatusLists | None = None,
+) -> VerifiedPresentation:
     """Check a presentation wholly and return its claims, or raise.
 
-    data: the presentation, as text or as `parse` returned it. now: seconds since 1970.
+    data: the presentation, as text or as `parse` returned it. now: seconds since 1970. status_lists: what
+    `Parsed.needs` asked for; without any, the policy says whether a credential with a status passes.
     Raises SafeconductError; docs/rules/sd-jwt.md lists each code with its clause.
     Source: RFC 9901 §7.1, §7.3; draft SD-JWT VC, Verification and Processing.
     """
@@ -78,20 +87,27 @@ def verify(data: str | bytes | Parsed, *, trust: Trust, policy: Policy, now: int
     values.check_order(claims)
     values.check_clock(claims, now=now, leeway=policy.leeway)
     _check_audience(claims, policy)
-    status = values.status_reference(claims)
+    values.status_reference(claims)
     # §7.3 step 5: the key binding; one that was not demanded but is there must be right, too.
     holder, key_binding = None, None
     if binding is not None:
         holder = _holder(claims, policy)
         key_binding = _check_binding(presented, binding, holder, policy, now)
     _check_demands(claims, sd_jwt, policy)
+    # The status comes last: only of a credential that is good otherwise (Token Status List §8.3).
+    issuer = claims.get("iss")
+    key, certificate = (None, None) if signatory is None else (signatory.key, signatory.certificate)
+    status = None
+    if values.STATUS in claims:
+        owner, claim = Owner(issuer, key, certificate), claims[values.STATUS]
+        status = check(claim, lists=status_lists, owner=owner, trust=trust, policy=policy, now=now)
     return VerifiedPresentation(
         claims=Claims(claims),
         key_binding=None if key_binding is None else Claims(key_binding),
-        issuer=claims.get("iss"),
+        issuer=issuer,
         holder=holder,
-        issuer_key=None if signatory is None else signatory.key,
-        issuer_certificate=None if signatory is None else signatory.certificate,
+        issuer_key=key,
+        issuer_certificate=certificate,
         profile=presented.profile.name,
         withheld=revealed.withheld,
         status=status,

@@ -1,0 +1,139 @@
+"""The status of a credential, by lists that were gathered before (draft-ietf-oauth-status-list §7, §8.3)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from safeconduct.errors import Rejected, SafeconductError
+from safeconduct.status.token_list import tokens
+from safeconduct.status.token_list.lists import INVALID, SUSPENDED, VALID
+from safeconduct.status.token_list.reference import StatusReference, read_reference
+from safeconduct.status.token_list.tokens import Owner, ParsedListToken, VerifiedListToken
+from safeconduct.trust import WAIVED, Policy, Trust
+
+State = Literal["valid", "invalid", "suspended", "other", "unknown", "unchecked"]
+
+
+class CredentialStatus(msgspec.Struct, frozen=True):
+    """What was found about a credential that has a status.
+
+    state: "valid"; "other" for a value of an application's own that the policy accepts; "unknown" where the
+    policy lets that pass; "unchecked" where nobody looked. value: what stands in the list, None where nothing
+    was read. reason: why it is unknown, the code of a fault. reference: where the status stands, None if the
+    credential uses another mechanism.
+    """
+
+    state: State
+    value: int | None = None
+    reason: str | None = None
+    reference: StatusReference | None = None
+
+    def __repr__(self) -> str:
+        return f"<CredentialStatus {self.state}>"
+
+
+class TokenStatusLists:
+    """Status List Tokens by their URI: evidence for `verify`. A list is verified when it is first asked.
+
+    Not to be shared between verifications that trust differently.
+    """
+
+    def __init__(self, received: Mapping[str, bytes | str | SafeconductError] | None = None) -> None:
+        """received: by URI what was fetched from there, or why there is nothing."""
+        self._received = dict(received or {})
+        self._parsed: dict[str, ParsedListToken] = {}
+        self._verified: dict[tuple[str, str | None], VerifiedListToken] = {}
+
+    @classmethod
+    def of(cls, *received: bytes | str) -> "TokenStatusLists":
+        """Returns lists that go by the URI that each gives itself, as files of them do.
+
+        Raises what `tokens.parse` raises; Rejected: status_list_claim_missing.
+        """
+        lists = cls()
+        for data in received:
+            parsed = tokens.parse(data)
+            if parsed.named is None:
+                raise Rejected("status_list_claim_missing", "A status list does not name itself.")
+            lists._received[parsed.named] = data
+            lists._parsed[parsed.named] = parsed
+        return lists
+
+    def __repr__(self) -> str:
+        return f"<TokenStatusLists: {len(self._received)}>"
+
+    def value(
+        self, reference: StatusReference, *, owner: Owner, trust: Trust, policy: Policy, now: int
+    ) -> int:
+        """Returns the status at a place. Raises Rejected "status_list_missing", and as `tokens.verify`."""
+        found = self._find(reference.uri, owner, trust, policy, now)
+        found.check_times(now=now, leeway=policy.leeway, max_age=policy.status_max_age)
+        return found.statuses.status(reference.idx)
+
+    def _find(self, uri: str, owner: Owner, trust: Trust, policy: Policy, now: int) -> VerifiedListToken:
+        known = self._verified.get((uri, owner.issuer)) if owner.issuer is not None else None
+        if known is not None:
+            return known
+        received = self._received.get(uri)
+        if received is None:
+            raise Rejected("status_list_missing", "There is no status list for the credential.")
+        if isinstance(received, SafeconductError):
+            raise received
+        parsed = self._parsed.get(uri)
+        if parsed is None:
+            parsed = self._parsed[uri] = tokens.parse(received)
+        found = tokens.verify(
+            parsed, uri=uri, owner=owner, trust=trust, algorithms=policy.algorithms, now=now
+        )
+        self._verified[uri, owner.issuer] = found
+        return found
+
+
+def check(
+    claim: Any,
+    *,
+    lists: TokenStatusLists | None,
+    owner: Owner,
+    trust: Trust,
+    policy: Policy,
+    now: int,
+) -> CredentialStatus:
+    """Returns the status of a credential that has passed every other check.
+
+    claim: the value of its claim `status`. lists: None if nobody gathered any.
+    Raises Rejected: status_invalid, status_suspended, status_other, status_index_out_of_range; and unless the
+    policy is "fail-open", also status_unsupported and what `TokenStatusLists.value` raises; Malformed:
+    status_malformed.
+    """
+    reference = read_reference(claim)
+    if policy.status is WAIVED or (policy.status == "if-given" and lists is None):
+        return CredentialStatus("unchecked", reference=reference)
+    try:
+        if reference is None:
+            raise Rejected("status_unsupported", "The credential's status is kept in a way not known here.")
+        value = (lists or TokenStatusLists()).value(
+            reference, owner=owner, trust=trust, policy=policy, now=now
+        )
+    except SafeconductError as error:
+        # A list without the place is no missing evidence: the credential contradicts its issuer.
+        if policy.status != "fail-open" or error.code == "status_index_out_of_range":
+            raise
+        return CredentialStatus("unknown", reason=error.code, reference=reference)
+    if value not in policy.statuses:
+        raise _refused(value)
+    return CredentialStatus(_STATES.get(value, "other"), value, reference=reference)
+
+
+_STATES: Mapping[int, State] = {VALID: "valid", INVALID: "invalid", SUSPENDED: "suspended"}
+
+
+def _refused(value: int) -> Rejected:
+    if value == INVALID:
+        return Rejected("status_invalid", "The credential has been revoked.", rule=_TYPES)
+    if value == SUSPENDED:
+        return Rejected("status_suspended", "The credential is suspended.", rule=_TYPES)
+    return Rejected("status_other", "The credential has a status that is not accepted.", rule=_TYPES)
+
+
+_TYPES = "Token Status List §7.1"
