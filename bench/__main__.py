@@ -14,6 +14,7 @@ MODULES = (
     "bench.sd_jwt",
     "bench.issuance",
     "bench.issuance_http",
+    "bench.health_card",
     "bench.imports",
     "bench.peers",
 )
