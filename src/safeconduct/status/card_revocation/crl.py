@@ -16,11 +16,11 @@ from safeconduct.status.card_revocation.files import (
     digest,
     is_kid,
     malformed,
-    read_counter,
     read_kid,
     read_members,
     read_method,
     read_names,
+    read_version,
 )
 from safeconduct.status.card_revocation.methods import METHODS, RID
 from safeconduct.status.card_revocation.rids import Reach
@@ -49,7 +49,7 @@ class RevocationList(msgspec.Struct, frozen=True, kw_only=True):
         """
         members = read_members(data)
         named, method = read_kid(members, kid), read_method(members)
-        ctr = read_counter(members, "ctr")
+        ctr = read_version(members)
         if method in METHODS:
             entries = rids.read_entries(read_names(members, "rids"))
         elif isinstance(members.get("rids"), list):

@@ -53,6 +53,14 @@ def read_counter(members: dict[str, Any], name: str) -> int:
     return counter
 
 
+def read_version(members: dict[str, Any]) -> int:
+    """Returns the counter of a list, which some issuers write as text. Raises Malformed "crl_malformed"."""
+    version = members.get("ctr")
+    if isinstance(version, str) and _DIGITS.fullmatch(version):
+        return int(version)
+    return read_counter(members, "ctr")
+
+
 def read_names(members: dict[str, Any], name: str) -> list[str]:
     """Returns an array of texts. Raises Malformed "crl_malformed"."""
     names = members.get(name)
@@ -83,6 +91,7 @@ def malformed(reason: str) -> Malformed:
 
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _DIGEST: Final = re.compile(r"sha-256:[A-Za-z0-9_-]{43}", re.ASCII)
+_DIGITS: Final = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _BRACKETS: Final = 64  # a list has two; more are in members that mean nothing here
 _METHOD_CHARS: Final = 256
 
