@@ -134,6 +134,10 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     deferred_notifications: bool = False
     status_list_uri: str = ""
     status_list_size: Annotated[int, Meta(ge=1024, le=1 << 24)] = 1 << 20
+    card_issuer: str = ""
+    card_signing_key: KeyPlace = KeyPlace("")
+    card_certificate: Path | None = None
+    card_rid_secrets: tuple[Path, ...] = ()
     key_attesters: Path | None = None
     signed_requests: Literal["accepted", "required"] = "accepted"
     issued_retention: Seconds = 90 * 86400
@@ -145,6 +149,12 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def url(self) -> str:
         """The Credential Issuer Identifier: as set, or the address it listens on."""
         return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
+
+    @property
+    def card_key(self) -> KeyPlace:
+        """Where the private key is that signs health cards: as set, or a file of this issuer's own."""
+        file = f"card-key-{self.name}.pem" if self.name else "card-key.pem"
+        return self.card_signing_key or KeyPlace(_DATA / file)
 
     @property
     def issuers(self) -> tuple["IssuerSettings", ...]:
@@ -285,6 +295,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     wallet: WalletSettings = WalletSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
+    def card_issuer_of(self, issuer: IssuerSettings) -> str:
+        """The URL that an issuer's health cards name as theirs, "" if it is not set.
+
+        That of the published tree, of which each tenant has a folder, unless the issuer has one of its own.
+        """
+        if issuer.card_issuer or not self.status.identifier.startswith("https://"):
+            return issuer.card_issuer
+        return f"{self.status.identifier}/{issuer.name}" if issuer.name else self.status.identifier
+
 
 class SettingsError(ValueError):
     """The settings cannot be used. `problems` has one line for each fault; no line shows a value."""
@@ -397,7 +416,10 @@ _OF_THE_PROCESS = frozenset(
 """Settings of `[issuer]` that no tenant has of its own."""
 
 _OF_EACH_TENANT = ("name", "identifier", "signing_key")
-"""Settings that a tenant does not inherit."""
+"""Settings that a tenant does not inherit, and must have."""
+
+_OF_AN_ISSUER = ("card_issuer", "card_signing_key", "card_certificate", "card_rid_secrets")
+"""Settings that a tenant does not inherit, and may do without."""
 
 
 def _issuer(
@@ -433,7 +455,8 @@ def _issuer(
             for key in _OF_EACH_TENANT
             if key not in own_values and key not in one
         ]
-        tenants.append(IssuerSettings(**{**values, **own_values}))
+        inherited = {key: value for key, value in values.items() if key not in _OF_AN_ISSUER}
+        tenants.append(IssuerSettings(**{**inherited, **own_values}))
     named = {f"tenants__{tenant.name.replace('-', '_')}__" for tenant in tenants}
     problems += [
         f"{_variable('issuer', key)}: no such setting"
@@ -508,6 +531,8 @@ def _issuer_faults(section: IssuerSettings) -> list[str]:
         place = f"tenants.{issuer.name}." if issuer.name else ""
         if issuer.webhook_url:
             faults += [f"{place}webhook_url: {fault}" for fault in url_faults(issuer.webhook_url)]
+        if issuer.card_issuer and not _can_be_card_issuer(issuer.card_issuer):
+            faults.append(f"{place}card_issuer: expected an https URL without query and final slash")
         if bool(issuer.webhook_url) != (issuer.webhook_secret is not None):
             faults.append(f"{place}webhook_secret: expected together with webhook_url")
     return faults
@@ -528,6 +553,11 @@ def _tenant_faults(tenants: tuple[IssuerSettings, ...]) -> list[str]:
         # Requests are told apart by path, and what stands below an issuer's path is that issuer's.
         faults.append("tenants: expected identifiers with different paths, none below another's")
     return faults
+
+
+def _can_be_card_issuer(url: str) -> bool:
+    """Verifiers take no http here, and compare the URL as text."""
+    return url.startswith("https://") and not url_faults(url)
 
 
 def _wallet_server_faults(section: WalletServerSettings) -> list[str]:
