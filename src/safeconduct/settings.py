@@ -138,6 +138,10 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     card_signing_key: KeyPlace = KeyPlace("")
     card_certificate: Path | None = None
     card_rid_secrets: tuple[Path, ...] = ()
+    card_link_lifetime: Seconds = 7 * 86400
+    card_bundles: str = ""
+    card_bundles_secret: Secret | None = None
+    card_bundles_private: bool = False
     key_attesters: Path | None = None
     signed_requests: Literal["accepted", "required"] = "accepted"
     issued_retention: Seconds = 90 * 86400
@@ -304,6 +308,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return issuer.card_issuer
         return f"{self.status.identifier}/{issuer.name}" if issuer.name else self.status.identifier
 
+    @property
+    def issuer_of_cards(self) -> IssuerSettings:
+        """The section `[issuer]`, in which `card_issuer` is what `card_issuer_of` says, also of tenants."""
+        tenants = tuple(
+            msgspec.structs.replace(tenant, card_issuer=self.card_issuer_of(tenant))
+            for tenant in self.issuer.tenants
+        )
+        own = self.card_issuer_of(self.issuer)
+        return msgspec.structs.replace(self.issuer, card_issuer=own, tenants=tenants)
+
 
 class SettingsError(ValueError):
     """The settings cannot be used. `problems` has one line for each fault; no line shows a value."""
@@ -418,7 +432,10 @@ _OF_THE_PROCESS = frozenset(
 _OF_EACH_TENANT = ("name", "identifier", "signing_key")
 """Settings that a tenant does not inherit, and must have."""
 
-_OF_AN_ISSUER = ("card_issuer", "card_signing_key", "card_certificate", "card_rid_secrets")
+_OF_AN_ISSUER = (
+    *("card_issuer", "card_signing_key", "card_certificate", "card_rid_secrets"),
+    *("card_bundles", "card_bundles_secret", "card_bundles_private"),
+)
 """Settings that a tenant does not inherit, and may do without."""
 
 
@@ -533,6 +550,10 @@ def _issuer_faults(section: IssuerSettings) -> list[str]:
             faults += [f"{place}webhook_url: {fault}" for fault in url_faults(issuer.webhook_url)]
         if issuer.card_issuer and not _can_be_card_issuer(issuer.card_issuer):
             faults.append(f"{place}card_issuer: expected an https URL without query and final slash")
+        if "://" in issuer.card_bundles:
+            faults += [f"{place}card_bundles: {fault}" for fault in url_faults(issuer.card_bundles)]
+        elif issuer.card_bundles_secret is not None:
+            faults.append(f"{place}card_bundles_secret: expected together with a URL in card_bundles")
         if bool(issuer.webhook_url) != (issuer.webhook_secret is not None):
             faults.append(f"{place}webhook_secret: expected together with webhook_url")
     return faults
