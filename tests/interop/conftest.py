@@ -1,15 +1,16 @@
 """The foreign implementations: skipped with a reason where they are not installed, a failure there in CI."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from tests.interop.peer import Absent, Peer
 
 
-def _peer(name: str) -> Iterator[Peer]:
+def opened(name: str, *, environment: Mapping[str, str] | None = None) -> Iterator[Peer]:
+    """A peer for as long as a fixture lives; arguments as of `Peer`."""
     try:
-        peer = Peer(name)
+        peer = Peer(name, environment=environment)
     except Absent as absent:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI=true, but {absent}", pytrace=False)
@@ -21,28 +22,28 @@ def _peer(name: str) -> Iterator[Peer]:
 @pytest.fixture(scope="module")
 def cose_peer() -> Iterator[Peer]:
     """pycose and python-cwt (PyPI)."""
-    yield from _peer("cose")
+    yield from opened("cose")
 
 
 @pytest.fixture(scope="module")
 def jose_peer() -> Iterator[Peer]:
     """jose (npm)."""
-    yield from _peer("jose")
+    yield from opened("jose")
 
 
 @pytest.fixture(scope="module")
 def cborg_peer() -> Iterator[Peer]:
     """cborg (npm)."""
-    yield from _peer("cborg")
+    yield from opened("cborg")
 
 
 @pytest.fixture(scope="module")
 def oid4vc_peer() -> Iterator[Peer]:
     """@openid4vc/openid4vci (npm)."""
-    yield from _peer("oid4vc")
+    yield from opened("oid4vc")
 
 
 @pytest.fixture(scope="module")
 def sd_jwt_peer() -> Iterator[Peer]:
     """@sd-jwt/core and @sd-jwt/sd-jwt-vc (npm)."""
-    yield from _peer("sd_jwt")
+    yield from opened("sd_jwt")

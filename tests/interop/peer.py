@@ -1,9 +1,11 @@
 """A foreign implementation in a process of its own, asked by lines of JSON."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,10 +23,16 @@ class Absent(Exception):
 class Peer:
     """The process; `ask` calls one of its operations. Bytes go in and come out as {"hex": "..."}."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, environment: Mapping[str, str] | None = None) -> None:
+        """environment: variables that it has beside those of this process."""
         self.name = name
         self._process = subprocess.Popen(
-            _command(HERE / name), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            _command(HERE / name),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **(environment or {})},
         )
 
     def ask(self, operation: str, **given: Any) -> Any:

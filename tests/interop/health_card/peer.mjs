@@ -38,7 +38,7 @@ await serve({
   issue: async ({ issuer, key, bundle, rid, now }) => {
     const { d, ...publicKey } = key
     const shc = new SHCIssuer({ issuer, privateKey: key, publicKey, enableQROptimization: false })
-    const card = await shc.issue(bundle, { rid })
+    const card = await shc.issue(bundle, { rid: rid ?? undefined })
     return { jws: card.asJWS(), qr: card.asQRNumeric(), file: await card.asFileContent() }
   },
 
