@@ -30,6 +30,13 @@ def extended(standing: Standing, reach: Reach) -> Standing:
     return reach if standing == GONE else rids.wider(standing, reach)
 
 
+def storable(reach: Reach) -> Standing:
+    """Returns what a reach that was read elsewhere amounts to, within the times that are written here."""
+    if reach == 0:
+        return GONE
+    return None if reach is None or reach > rids.LAST_SECOND else reach
+
+
 def would_be_revoked(standing: Standing, now: int) -> bool:
     """Whether a card that is made at this second would be revoked from the start."""
     return standing != GONE and rids.covers(standing, now)

@@ -33,7 +33,7 @@ def take_list(connection: Connection, tenant: str, kid: str) -> int:
     """
     key = require_key(connection, tenant, kid)
     found = _pending(connection, tenant, kid)
-    if key.ctr and not found:
+    if not found and _was_taken(connection, tenant, key):
         return key.ctr
     ctr = key.ctr + 1
     if found:
@@ -63,6 +63,12 @@ def history(connection: Connection, tenant: str, kid: str) -> History:
         changes={ctr: tuple(found) for ctr, found in by_counter.items()},
         digests={row.ctr: row.digest for row in connection.execute(digests)},
     )
+
+
+def _was_taken(connection: Connection, tenant: str, key: StoredKey) -> bool:
+    """Whether the list of the key's counter is one of ours; it may have been published elsewhere before."""
+    where = and_(_of(card_versions, tenant, key.kid), card_versions.c.ctr == key.ctr)
+    return connection.execute(select(card_versions.c.ctr).where(where)).first() is not None
 
 
 def _pending(connection: Connection, tenant: str, kid: str) -> list[Change]:

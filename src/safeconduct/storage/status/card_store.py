@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, select, update
 
-from safeconduct.errors import Rejected
+from safeconduct.errors import Malformed, Rejected, Unsupported
 from safeconduct.ids import Random
 from safeconduct.status.card_revocation import RID, changes, rids
 from safeconduct.status.card_revocation.changes import GONE, Standing
+from safeconduct.status.card_revocation.crl import RevocationList
 from safeconduct.status.card_revocation.rids import Reach
 from safeconduct.storage.status.card_tables import card_entries, card_keys, card_rids
 from safeconduct.storage.upsert import insert_once
@@ -36,17 +37,35 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def register_key(
-    connection: Connection, tenant: str, kid: str, jwk: str, *, method: str = RID, now: int
-) -> bool:
-    """Makes a key known, so that it is published; returns whether it was not known before.
+    connection: Connection,
+    tenant: str,
+    kid: str,
+    jwk: str,
+    *,
+    method: str = RID,
+    known: RevocationList | None = None,
+    now: int,
+) -> None:
+    """Makes a key known, so that it is published.
 
     One that is known gets the new `jwk`, which may have other certificates. A revoked one stays revoked.
+    known: the list that was published of the key elsewhere: counted on from there, with its entries.
+
+    Raises Rejected "card_key_known" if the key has a list already and `known` is given, or if it names cards
+    otherwise than by `method`; Malformed "crl_kid", Unsupported "status_method_unknown" for a list of another
+    key or method.
     """
-    row = {"tenant": tenant, "kid": kid, "jwk": jwk, "method": method, "ctr": 0, "created_at": now}
+    if known is not None:
+        _check_fits(known, kid, method)
+    counter = 0 if known is None else known.ctr
+    row = {"tenant": tenant, "kid": kid, "jwk": jwk, "method": method, "ctr": counter, "created_at": now}
     if insert_once(connection, card_keys, row):
-        return True
+        for rid, reach in {} if known is None else known.entries.items():
+            _change(connection, tenant, kid, rid, changes.storable(reach))
+        return
+    if known is not None or require_key(connection, tenant, kid).method != method:
+        raise Rejected("card_key_known", "The key is known already, and has a list of its own.")
     connection.execute(update(card_keys).where(_of(card_keys, tenant, kid)).values(jwk=jwk))
-    return False
 
 
 def stored_keys(connection: Connection, tenant: str) -> tuple[StoredKey, ...]:
@@ -126,18 +145,33 @@ def rids_of(connection: Connection, tenant: str, subject_digest: bytes) -> list[
     return [(row.kid, row.rid) for row in connection.execute(query)]
 
 
+def kids_of(connection: Connection, tenant: str, rid: str) -> list[str]:
+    """Returns the kids of the keys under which a rid was given."""
+    query = select(card_rids.c.kid).where(card_rids.c.tenant == tenant, card_rids.c.rid == rid)
+    return [row.kid for row in connection.execute(query)]
+
+
 def revoke(connection: Connection, tenant: str, named: Collection[tuple[str, str]], reach: Reach) -> int:
     """Revokes cards; returns for how many identifiers that changed something.
 
     named: kids and identifiers. reach: cards made before that second, or all. What is revoked already stays.
-    Raises Rejected "card_key_not_ours".
+    Raises Rejected "card_key_not_ours"; ValueError for a second that no list can name.
     """
+    if reach is not None and not 0 < reach <= rids.LAST_SECOND:
+        raise ValueError("a list names times after 1970 and before 2106")
     return sum(_change(connection, tenant, kid, rid, reach) for kid, rid in named)
 
 
 def reinstate(connection: Connection, tenant: str, named: Collection[tuple[str, str]]) -> int:
     """Takes back the revocation of cards; arguments and result as of `revoke`."""
     return sum(_change(connection, tenant, kid, rid, GONE) for kid, rid in named)
+
+
+def _check_fits(known: RevocationList, kid: str, method: str) -> None:
+    if known.kid != kid:
+        raise Malformed("crl_kid", "The list is of another key.")
+    if known.method != method:
+        raise Unsupported("status_method_unknown", "The list names cards otherwise than the key shall.")
 
 
 def _change(connection: Connection, tenant: str, kid: str, rid: str, wanted: Standing) -> bool:

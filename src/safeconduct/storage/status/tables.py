@@ -3,7 +3,7 @@
 `metadata` is the whole issuer's. tenant: the Credential Issuer Identifier that a row belongs to.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -16,7 +16,7 @@ status_lists = Table(
     Column("taken", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
-"""Status lists and how many of their places are taken."""
+"""Status lists and how many of their places are taken, with those that were set aside."""
 
 status = Table(
     "issuer_status",
@@ -27,3 +27,11 @@ status = Table(
     Column("value", Integer, nullable=False),
 )
 """Places taken, each once, and the status that stands there. issued_id: erased with the issued row."""
+
+Index(
+    "ix_issuer_status_set",
+    status.c.list_id,
+    sqlite_where=status.c.value != text("0"),
+    postgresql_where=status.c.value != text("0"),
+)
+# What is published are the places that are not valid: few among millions.
