@@ -242,6 +242,15 @@ STORE_RECORD_BYTES = 1024 * 1024
 STORE_REMEMBERED = 4096
 """Issuers and lists that an open store remembers at once: cards may name any, and each takes some kB."""
 
+DELTA_BYTES = 64 * 1024
+"""What the deltas of one update may have together, unless the list itself is longer: then that much."""
+
+RANGE_BYTES = 1024 * 1024
+"""How much of a log is asked for at once, and has not to be fetched again after an interruption."""
+
+SYNC_BYTES = 256 * 1024 * 1024
+"""What one issuer's lists may have together in one synchronisation, so that none fills the disk."""
+
 VALIDATOR_CHARS = 256
 """Longest `ETag` or `Last-Modified` that is kept and sent back; a longer one can only serve to recognise."""
 
@@ -302,3 +311,12 @@ RIBBON_BYTES = 16 * 1024 * 1024
 
 RIBBON_EXCEPTIONS = 4096
 """What a function of a ribbon lists as exceptions: of two million elements some three hundred."""
+
+
+# Packs.
+
+PACK_HEAD_BYTES = 16 * 1024
+"""The signed head of a pack: 600 bytes, with an ML-DSA-87 signature 7 kB."""
+
+PACK_REMEMBERED = 4096
+"""Keys and lists that an open pack remembers at once: cards may name any, and each takes some kB."""
