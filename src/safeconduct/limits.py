@@ -320,3 +320,7 @@ PACK_HEAD_BYTES = 16 * 1024
 
 PACK_REMEMBERED = 4096
 """Keys and lists that an open pack remembers at once: cards may name any, and each takes some kB."""
+
+PACK_DELTA_BYTES = 64 * 1024 * 1024
+"""A delta between two versions of a pack, packed and inflated: four million entries. Beyond, the whole pack
+is the shorter way."""
