@@ -324,3 +324,6 @@ PACK_REMEMBERED = 4096
 PACK_DELTA_BYTES = 64 * 1024 * 1024
 """A delta between two versions of a pack, packed and inflated: four million entries. Beyond, the whole pack
 is the shorter way."""
+
+PACK_DELTAS = 1024
+"""Deltas that a mirror names: one publishes some two hundred."""
