@@ -68,7 +68,8 @@ def read_claims(claims: dict[str, Any]) -> CardClaims:
         _types(vc),
         _member(subject, "fhirVersion", str),
         _member(subject, "fhirBundle", dict),
-        check_rid(vc["rid"]) if "rid" in vc else None,
+        # null is none: a widespread issuing library, kill-the-clipboard, writes it where there is none.
+        None if vc.get("rid") is None else check_rid(vc["rid"]),
         claims,
     )
 
