@@ -38,7 +38,7 @@ await serve({
   issue: async ({ issuer, key, bundle, rid, now }) => {
     const { d, ...publicKey } = key
     const shc = new SHCIssuer({ issuer, privateKey: key, publicKey, enableQROptimization: false })
-    const card = await shc.issue(bundle, { rid: rid ?? undefined })
+    const card = await shc.issue(bundle, rid === null ? {} : { rid })
     return { jws: card.asJWS(), qr: card.asQRNumeric(), file: await card.asFileContent() }
   },
 
