@@ -46,11 +46,12 @@ def test_each_place_is_given_once(database: str) -> None:
         assert len(places) == len(set(places)) == TAKERS * ROUNDS * EACH
 
         def counted(connection: Any) -> tuple[int, int]:
-            rows = select(func.count()).select_from(status)
+            rows = select(func.count()).select_from(status).where(status.c.value == 0)
             noted = select(func.sum(status_lists.c.taken))
             return connection.execute(rows).scalar_one(), connection.execute(noted).scalar_one()
 
-        assert takers[0].run_sync(counted) == (len(places), len(places))
+        given, noted = takers[0].run_sync(counted)
+        assert given == len(places) <= noted  # which counts what was set aside as well
     finally:
         for taker in takers:
             asyncio.run(taker.close())

@@ -13,6 +13,12 @@ def insert_once(connection: Connection, table: Table, values: Mapping[str, Any])
     return connection.execute(statement.returning(*table.primary_key)).first() is not None
 
 
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows, but for those of which a unique key is there."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), [dict(row) for row in rows])
+
+
 def insert_or_replace(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
     """Inserts a row, or gives the one with its primary key these values."""
     others = {name: value for name, value in values.items() if name not in table.primary_key.columns}

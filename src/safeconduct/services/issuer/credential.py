@@ -5,8 +5,6 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.signing import Signer
 from safeconduct.errors import Rejected
@@ -16,15 +14,9 @@ from safeconduct.ids import Random
 from safeconduct.protocols.openid4vci.configuration import SD_CWT, SD_JWT, ClaimPath
 from safeconduct.protocols.openid4vci.response import sd_cwt_text
 from safeconduct.services.issuer.configuration import Kind
+from safeconduct.status.token_list import StatusReference
 
 _UUID_BYTES = 16
-
-
-class StatusReference(msgspec.Struct, frozen=True):
-    """A place in a status list, and where the list is."""
-
-    idx: int
-    uri: str
 
 
 def check_claims(claims: Mapping[str, Any], kinds: Collection[Kind]) -> None:
@@ -77,7 +69,7 @@ def make_credential(
         "vct": kind.configuration.vct,
     }
     if status is not None:
-        own["status"] = {"status_list": {"idx": status.idx, "uri": status.uri}}
+        own["status"] = status.claim()
     make = _FORMATS[kind.configuration.format]
     return make(own | marked, kind, signer=signer, x5c=x5c, holder=holder, now=issued_at, random=random)
 

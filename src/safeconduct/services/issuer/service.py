@@ -24,6 +24,7 @@ from safeconduct.errors import SafeconductError
 from safeconduct.protocols import wire
 from safeconduct.protocols.oauth.errors import InsufficientScope
 from safeconduct.protocols.openid4vci import encryption
+from safeconduct.protocols.openid4vci.configuration import SD_CWT, SD_JWT
 from safeconduct.protocols.openid4vci.encryption import Sender
 from safeconduct.protocols.openid4vci.errors import (
     CredentialRequestDenied,
@@ -45,7 +46,7 @@ from safeconduct.protocols.openid4vci.response import (
 from safeconduct.services.issuer import delivery_store
 from safeconduct.services.issuer.admission import Admitted, Message, admit
 from safeconduct.services.issuer.configuration import Kind, load_display
-from safeconduct.services.issuer.credential import StatusReference, make_credential
+from safeconduct.services.issuer.credential import make_credential
 from safeconduct.services.issuer.deliveries import delivery_digest, name_of, ranked
 from safeconduct.services.issuer.delivery_store import (
     Access,
@@ -61,6 +62,7 @@ from safeconduct.services.issuer.event_store import Event, EventKind, new_event
 from safeconduct.services.issuer.sources import ClaimRequest
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.services.issuer.trust_file import load_trust
+from safeconduct.status.token_list import StatusReference
 from safeconduct.storage.status.places import StatusIndex, StatusStock
 from safeconduct.trust import Trust
 
@@ -92,6 +94,10 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
     secret: str | None
     repeatable_until: int
+
+
+_LIST_FORMS: Mapping[str, str] = {SD_JWT: "jwt", SD_CWT: "cwt"}
+"""The form of the status lists that credentials of a format name (docs/adr/0015)."""
 
 
 class Issuer:
@@ -384,8 +390,10 @@ class Issuer:
 
     def _make_answer(self, order: _Order, made: Made, now: int) -> Answer:
         lists = self.settings.status_list_uri
+        # A static host cannot choose between two forms of a list: each format names the form that it reads.
+        form = _LIST_FORMS[order.kind.configuration.format]
         references = {
-            holder: StatusReference(place.idx, f"{lists}/{place.list_id}")
+            holder: StatusReference(place.idx, f"{lists}/{place.list_id}.{form}")
             for holder, place in zip(ranked(order.holders), made.places, strict=False)
         }
         signer, chain = self.tenant.signer, self.tenant.chain
@@ -424,8 +432,12 @@ class Issuer:
             own_reference=reference,
             notification_digest=None if notification_id is None else digest_of(notification_id),
             event=self._event("issued", name, made.issued_id, reference, now),
-            purge_at=now + self.settings.issued_retention,
+            purge_at=now + self._retention(order.kind),
         )
+
+    def _retention(self, kind: Kind) -> int:
+        """Seconds that an issued row stays: as long as the credential could still have to be revoked."""
+        return max(self.settings.issued_retention, kind.validity if kind.status else 0)
 
     # The notification endpoint.
 

@@ -2,9 +2,9 @@
 
 A credential names its place for whoever checks it. Consecutive places would tell that two credentials were
 issued together, and one list at a time would tell when; so several lists are open at once, and each place is
-drawn by itself: first the list, then the place in it. A list is left for a new one when a quarter to a half of
-it is taken, the one earlier, the other later, so that no two cover the same time; and half of it stays free,
-so that drawing stays quick and nobody can count what was issued.
+drawn by itself: first the list, then the place in it. A list is left for a new one when a quarter to a half
+of it is taken, the one earlier, the other later, so that no two cover the same time; and half of it stays
+free, so that drawing stays quick and nobody can count what was issued.
 
 Some places that nobody has are revoked from the start, and more with each revocation: how many credentials
 are revoked cannot be counted either.
@@ -137,7 +137,8 @@ def change_standing(
     """Changes how the credentials of one delivery stand; returns how many have changed.
 
     decoys: most places of nobody that are revoked with each credential that is.
-    Raises Rejected "status_absent" (they have no places), StandingFinal "status_final" (revoked ones stay so).
+    Raises Rejected "status_absent" (they have no places), StandingFinal "status_final" (revoked ones stay
+    so).
     """
     held = connection.execute(select(status).where(status.c.issued_id == issued_id)).all()
     if not held:
