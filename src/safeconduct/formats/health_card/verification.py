@@ -210,6 +210,6 @@ _REVOCATION = "SMART Health Cards 1.4.0, Revocation"
 
 def _findings(card: _Authentic, now: int) -> tuple[Finding, ...]:
     # Most verifiers never ask for them.
-    from safeconduct.formats.health_card.findings import of_payload
+    from safeconduct.formats.health_card.findings import of_card
 
-    return of_payload(card.claims.payload, now=now)
+    return of_card(card.parsed, card.claims.payload, now=now)
