@@ -15,6 +15,7 @@ MODULES = (
     "bench.issuance",
     "bench.issuance_http",
     "bench.health_card",
+    "bench.status_sizes",
     "bench.imports",
     "bench.peers",
 )
