@@ -14,6 +14,7 @@ from safeconduct.crypto.keys import PublicKey
 from safeconduct.encoding import b64
 from safeconduct.errors import Malformed, Rejected, SafeconductError, Unsupported
 from safeconduct.status.card_keys import CardKey, CardKeySource
+from safeconduct.status.card_revocation.lists import judge
 from safeconduct.status.card_revocation.methods import METHODS
 from safeconduct.status.compact import body, hashed, pack_file, packed_list
 from safeconduct.status.compact.body import Body, Facts, IssuerRow, PlacedEntry
@@ -99,7 +100,7 @@ class Pack:
             entry = self._entry(card.issuer, card.kid)
             if entry is None or entry.listed is None:
                 return unknown(self._reason(entry, crl_version, now))
-            return self._listed(entry, entry.listed, card, crl_version, now)
+            return self._listed(entry.listed, card, crl_version, now)
         except Rejected:
             return unknown("unverified")
         except Malformed:
@@ -142,11 +143,11 @@ class Pack:
         return self._entries[place]
 
     def _opened(self, placed: PlacedEntry) -> "_Entry":
-        facts = placed.facts
-        listed = self._list_of(placed)
+        facts, found = placed.facts, self._list_of(placed)
         issuer = self._body.issuer(placed.tags[body.TAG_BYTES :])
-        had = [since for since in (facts.since, issuer.since if issuer else 0) if since]
-        return _Entry(facts, listed, facts.since or self.head.as_of, min([self.head.as_of, *had]))
+        since = self.head.as_of if issuer is None else issuer.since or self.head.as_of
+        listed = None if found is None else _List(found, facts, facts.since or self.head.as_of)
+        return _Entry(facts, listed, since)
 
     def _list_of(self, placed: PlacedEntry) -> PackedList | None:
         if not placed.length:
@@ -168,23 +169,11 @@ class Pack:
             return "stale"  # by now the issuer may announce a list
         return "missing" if announced else "no-crl"
 
-    def _listed(
-        self, entry: "_Entry", listed: PackedList, card: CardId, crl_version: int | None, now: int
-    ) -> Status:
-        if listed.method not in METHODS:
-            return unknown("unsupported-method")
-        try:
-            identifier = card.identifier(listed.method)
-        except Unsupported:
-            return unknown("unsupported-method")
-        outdated = entry.facts.ctr < max(crl_version or 0, entry.facts.crl_version)
-        outdated = outdated or self._is_old(now, entry.list_since)
-        reach = None if identifier is None else listed.reach(hashed.prefix(identifier))
-        if reach is None or not (reach == packed_list.WHENEVER or card.nbf < reach):
-            return unknown("stale") if outdated else GOOD
-        if listed.lossy:
-            return _CONFIRM
-        return Status("revoked", "stale") if outdated else REVOKED
+    def _listed(self, listed: "_List", card: CardId, crl_version: int | None, now: int) -> Status:
+        announced = max(crl_version or 0, listed.announced)
+        outdated = self._is_old(now, listed.since)
+        status = judge(listed, card, crl_version=announced or None, outdated=outdated)
+        return _CONFIRM if status.state == "revoked" and listed.lossy else status
 
     def _is_old(self, now: int, since: int) -> bool:
         return now >= self.head.exp or (self._max_age is not None and now - since > self._max_age)
@@ -244,12 +233,31 @@ def source(
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """What was found of a key. list_since, keys_since: when its list, and its issuer's keys, were had."""
+    """What was found of a key. keys_since: when its issuer's keys were last had."""
 
     facts: Facts
-    listed: PackedList | None
-    list_since: int
+    listed: "_List | None"
     keys_since: int
+
+
+class _List:
+    """A list of the pack, as `judge` consults it. since: when it was last had. announced: its crlVersion."""
+
+    __slots__ = ("_list", "announced", "ctr", "lossy", "method", "since", "understood")
+
+    def __init__(self, found: PackedList, facts: Facts, since: int) -> None:
+        self._list, self.since = found, since
+        self.method, self.lossy = found.method, found.lossy
+        self.ctr, self.announced = facts.ctr, facts.crl_version
+        self.understood = found.method in METHODS
+
+    def status(self, identifier: str | None, nbf: float) -> Status:
+        if identifier is None:
+            return GOOD
+        reach = self._list.reach(hashed.prefix(identifier))
+        if reach is None or not (reach == packed_list.WHENEVER or nbf < reach):
+            return GOOD
+        return REVOKED
 
 
 _CONFIRM: Final = Status("revoked", "confirm")

@@ -84,7 +84,7 @@ class PackedList:
     def __init__(self, read: Read, *, at: int, length: int) -> None:
         """Raises Malformed "pack_malformed" for tables that do not fit together, and what `read` raises."""
         self._read = read
-        head = _HEAD.unpack(read(at, at + _HEAD.size))
+        head: tuple[int, ...] = _HEAD.unpack(read(at, at + _HEAD.size))
         self.count, self.buckets, self.low_bits, self._time_bits, name_bytes, times = head
         if not FEWEST_BITS <= self.low_bits <= EXACT_BITS or self._time_bits > 32:
             raise _malformed()
