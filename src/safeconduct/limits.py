@@ -327,3 +327,10 @@ is the shorter way."""
 
 PACK_DELTAS = 1024
 """Deltas that a mirror names: one publishes some two hundred."""
+
+SNAPSHOT_BYTES = 32 * 1024 * 1024
+"""A directory's snapshot of all issuers: that of the VCI directory has 0.7 MB; Python makes of it ten times
+as much."""
+
+SNAPSHOT_ISSUERS = 65_536
+"""Issuers in a snapshot or directory: a hundred times those of the VCI directory."""
