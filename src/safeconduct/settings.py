@@ -134,6 +134,7 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     deferred_notifications: bool = False
     status_list_uri: str = ""
     status_list_size: Annotated[int, Meta(ge=1024, le=1 << 24)] = 1 << 20
+    status_list_bits: Literal[1, 2] = 2
     card_issuer: str = ""
     card_signing_key: KeyPlace = KeyPlace("")
     card_certificate: Path | None = None

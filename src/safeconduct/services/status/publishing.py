@@ -12,16 +12,18 @@ from pathlib import Path
 import msgspec
 
 from safeconduct.crypto.keys import PublicKey
+from safeconduct.crypto.x509 import to_x5c
 from safeconduct.encoding import json
 from safeconduct.services.card_register import public_key
 from safeconduct.services.signing_keys import SigningKeys
 from safeconduct.services.status import card_files
 from safeconduct.services.status.card_files import Heading
+from safeconduct.services.status.list_files import ListHeading, list_files
 from safeconduct.services.status.tree import Tree
 from safeconduct.settings import IssuerSettings, Settings, SettingsError
 from safeconduct.status.card_keys import CardKey, KeySet
 from safeconduct.storage import Database
-from safeconduct.storage.status import card_lists, card_store
+from safeconduct.storage.status import card_lists, card_store, places
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -65,6 +67,7 @@ class _Publisher:
         await asyncio.to_thread(turn.enter_context, self._tree.alone())
         with turn:
             cards = await self._publish_lists()
+            await self._publish_statuses()
             if cards is not None:
                 await self._write("jwks.json", KeySet(cards).encode())
         return Published(self._tree.written, len(cards or ()))
@@ -97,6 +100,29 @@ class _Publisher:
 
     def _write_all(self, history: card_lists.History, heading: Heading) -> None:
         for name, data in card_files.card_files(history, heading=heading, exists=self._tree.exists):
+            self._tree.write(name, data)
+
+    async def _publish_statuses(self) -> None:
+        """Writes the Token Status Lists of the issuer's other credentials, if they have any."""
+        issuer, status = self._issuer, self._settings.status
+        if not issuer.status_list_uri:
+            return
+        keys = SigningKeys(issuer.signing_key, certificate=issuer.signing_certificate)
+        heading = ListHeading(
+            issuer=issuer.url,
+            folder_url=issuer.status_list_uri,
+            bits=issuer.status_list_bits,
+            signer=keys.signer,
+            x5c=to_x5c(keys.chain) if keys.chain else (),
+            lifetime=status.list_lifetime,
+            ttl=status.list_ttl,
+            now=self._now,
+        )
+        rows = await self._database.run(places.read_lists, issuer.url)
+        await asyncio.to_thread(self._write_lists, rows, heading)
+
+    def _write_lists(self, rows: Sequence[places.ListRow], heading: ListHeading) -> None:
+        for name, data in list_files(rows, heading=heading, read=self._tree.read):
             self._tree.write(name, data)
 
     async def _write(self, name: str, data: bytes) -> None:

@@ -6,7 +6,7 @@ A credential names a place in a list; whoever checks it has the whole list and s
 """
 
 from safeconduct.status.token_list.checking import CredentialStatus, TokenStatusLists
-from safeconduct.status.token_list.lists import BITS, INVALID, SUSPENDED, VALID, StatusList
+from safeconduct.status.token_list.lists import BITS, INVALID, SUSPENDED, VALID, Bits, StatusList
 from safeconduct.status.token_list.reference import StatusReference, read_reference
 from safeconduct.status.token_list.tokens import (
     CWT_TYPE,
@@ -28,6 +28,7 @@ __all__ = [
     "JWT_TYPE",
     "SUSPENDED",
     "VALID",
+    "Bits",
     "CredentialStatus",
     "Owner",
     "ParsedListToken",

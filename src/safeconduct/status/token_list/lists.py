@@ -108,6 +108,17 @@ class StatusList(msgspec.Struct, frozen=True):
         place, shift = divmod(index * self.bits, 8)
         return self.data[place] >> shift & ((1 << self.bits) - 1)
 
+    def entries(self) -> dict[int, int]:
+        """Returns the statuses that are not VALID, by their index."""
+        each, mask = 8 // self.bits, (1 << self.bits) - 1
+        return {
+            place * each + part: value
+            for place, byte in enumerate(self.data)
+            if byte
+            for part in range(each)
+            if (value := byte >> part * self.bits & mask)
+        }
+
     def compressed(self) -> bytes:
         """Returns the array as ZLIB data (RFC 1950)."""
         return zlib.compress(self.data, _LEVEL)
