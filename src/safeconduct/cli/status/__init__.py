@@ -2,11 +2,15 @@
 
 import typer
 
+from safeconduct.cli.status import allocate, keys, publish, revoke
+
 app = typer.Typer(
     help="Revoke credentials, publish their status, and keep a verifier's copy of it.", no_args_is_help=True
 )
 
-
-@app.callback()
-def status() -> None:
-    """Stand before the verbs."""
+app.command()(allocate.allocate)
+app.command()(revoke.revoke)
+app.command()(keys.keys)
+app.command()(keys.add_key)
+app.command()(keys.revoke_key)
+app.command()(publish.publish)

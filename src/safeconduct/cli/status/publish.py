@@ -1,0 +1,60 @@
+"""`safeconduct status publish`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safeconduct.cli.options import AsJson, Config, Now
+
+
+def publish(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            help="The folder that is served at /.well-known/ below the issuer's URL; by default `tree` of "
+            "the settings.",
+            show_default=False,
+        ),
+    ] = None,
+    now: Now = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the status of what was issued as files for a static host.
+
+    The keys of health cards with their revocation lists, deltas, logs and signed heads. Copy the folder to
+    the host with jwks.json last. A run without change writes nothing. With several issuers each has a folder
+    of its name in DIR.
+
+    \b
+    Example:
+      safeconduct status publish /srv/www/shc/.well-known
+    """
+    from safeconduct.cli import operating, options, output
+    from safeconduct.cli.status import desk
+    from safeconduct.services.card_register import CardRegister
+    from safeconduct.services.status import publishing
+    from safeconduct.services.status.publishing import Published
+    from safeconduct.storage import Database
+    from safeconduct.storage.migrations import ISSUER
+
+    settings = operating.settings(config)
+
+    async def bring_up_to_date() -> Published:
+        async with await Database.open(settings.issuer.database, branch=ISSUER) as database:
+            for issuer in settings.issuer.issuers:
+                url = settings.card_issuer_of(issuer)
+                if url and desk.has_own_key(issuer):
+                    await desk.register_own_key(CardRegister(database, url), issuer)
+            return await publishing.publish(settings, database, now=options.moment(now), tree=folder)
+
+    done = operating.carry_out(bring_up_to_date())
+    where = str(folder or settings.status.tree)
+    if as_json:
+        output.write_json({"tree": where, "changed": done.changed, "lists": done.lists})
+    else:
+        output.note(f"published in {where}: {done.lists} lists, {done.changed} files changed")
+        if not done.lists:
+            output.note("no key of health cards is published; `safeconduct status allocate` makes the first")
