@@ -279,7 +279,7 @@ def _opening(
     if section == "issuer":
         from safeconduct.services.issuer import open_issuer
 
-        return open_issuer(settings.issuer, telemetry=telemetry, clock=clock)
+        return open_issuer(settings.issuer_of_cards, telemetry=telemetry, clock=clock)
     if section == "wallet_server":
         from safeconduct.services.wallet_server import open_wallet_server
 

@@ -14,7 +14,9 @@ _DIGITS = 4
 """Digits a word may have: enough for `es256` or `rfc9457`, too few for anything random."""
 
 _WORD = re.compile(r"[a-z][a-z0-9]{0,23}(?:[_-][a-z0-9]{1,24}){0,9}")
-_ROUTE = re.compile(r"unmatched|(?:/(?:\{[a-z_]{1,32}(?::[a-z]{1,8})?\}|[a-z0-9._-]{0,40})){1,8}")
+_ROUTE = re.compile(
+    r"unmatched|(?:/(?:\{[a-z_]{1,32}(?::[a-z]{1,8})?\}|Patient|\$[a-z-]{1,40}|[a-z0-9._-]{0,40})){1,8}"
+)
 _PLACE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}:[0-9]{1,6}")
 _TYPE = re.compile(r"[A-Za-z_.]{1,80}")
 _REQUEST_ID = re.compile(r"[0-9a-f]{16}")

@@ -1,4 +1,4 @@
-"""The issuer's management HTTP: offers, deferred and issued credentials, login links, keys.
+"""The issuer's management HTTP: offers, deferred and issued credentials, login links, keys, health cards.
 
 Of several tenants each has it below `/tenants/{name}`.
 """
@@ -18,6 +18,7 @@ from safeconduct import limits
 from safeconduct.errors import Malformed, Rejected
 from safeconduct.protocols import wire
 from safeconduct.services.issuer import openapi
+from safeconduct.services.issuer.card_admin import card_routes
 from safeconduct.services.issuer.management import Management
 from safeconduct.services.issuer.management_store import DeferredState, Verdict
 from safeconduct.services.issuer.offers import ManagementText, Offer
@@ -138,6 +139,7 @@ def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
         Route("/links", link, methods=["POST"]),
         Route("/keys/rotate", rotate, methods=["POST"]),
         Route("/configurations", configurations, methods=["GET"]),
+        *card_routes(lambda request: of(request).cards),
     ]
     for_all: list[BaseRoute] = [
         Route("/tenants", tenants, methods=["GET"]),

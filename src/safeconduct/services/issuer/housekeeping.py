@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from safeconduct.clock import Clock
 from safeconduct.services.issuer import delivery_store, grant_store, retention_store
+from safeconduct.services.issuer.cards import Cards
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.settings import SettingsError
 from safeconduct.storage import Database
@@ -19,8 +20,11 @@ EVENT_MEMORY = 2 * 86400
 class Housekeeping:
     """Keeps the database of some tenants clean."""
 
-    def __init__(self, tenants: Sequence[Tenant], *, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, tenants: Sequence[Tenant], *, cards: Sequence[Cards] = (), database: Database, clock: Clock
+    ) -> None:
         self._tenants = tenants
+        self._cards = cards
         self._database = database
         self._clock = clock
 
@@ -33,6 +37,8 @@ class Housekeeping:
         for tenant in self._tenants:
             await tenant.epochs.renew(now)
             _take_new_signing_key(tenant)
+        for cards in self._cards:
+            await cards.renew()
         await erase_traces(self._database)
 
 

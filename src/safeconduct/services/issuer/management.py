@@ -1,8 +1,9 @@
-"""The management side of one issuer, beside its offers."""
+"""The management side of one issuer, beside its offers and its health cards."""
 
 from typing import Protocol
 
 from safeconduct.services.issuer import management_store
+from safeconduct.services.issuer.cards import Cards
 from safeconduct.services.issuer.configuration import Catalogue
 from safeconduct.services.issuer.epochs import Rotation
 from safeconduct.services.issuer.management_store import DeferredState, DeferredView, IssuedView, Verdict
@@ -33,8 +34,9 @@ class LoginLinks(Protocol):
 class Management:
     """What an operator may see and do."""
 
-    def __init__(self, tenant: Tenant, offers: Offers, links: LoginLinks) -> None:
+    def __init__(self, tenant: Tenant, offers: Offers, links: LoginLinks, cards: Cards) -> None:
         self.offers = offers
+        self.cards = cards
         self._tenant = tenant
         self._links = links
 

@@ -41,8 +41,8 @@ def management(*, tenants: bool) -> dict[str, Any]:
         "info": {
             "title": "Safeconduct issuer: management",
             "version": "1",
-            "description": "Offers, deferred and issued credentials, login links, keys. Lists have the "
-            "newest first; `next` is the cursor of the next page.",
+            "description": "Offers, deferred and issued credentials, health cards, links, keys. Lists have "
+            "the newest first; `next` is the cursor of the next page.",
         },
         "security": [{"token": []}],
         "paths": {**_paths_for_all(), **own},
@@ -150,6 +150,27 @@ def _paths() -> dict[str, Any]:
                 problems=(413, 415),
             )
         },
+        "/cards": {
+            "post": _operation(
+                "createCard",
+                "Make a health card of a FHIR bundle.",
+                body="CardRequest",
+                status=201,
+                answer="NewCard",
+                problems=(409, 413, 415),
+                links=_links({"link_id": "$response.body#/link/link_id"}, "cancelCardLink"),
+            )
+        },
+        "/cards/links/{link_id}": {
+            "delete": _operation(
+                "cancelCardLink",
+                "Delete the card that waits behind a link.",
+                parameters=[_path("link_id")],
+                status=204,
+                problems=(404,),
+            )
+        },
+        "/fhir/Patient/{patient_id}/$health-cards-issue": {"post": _health_cards_issue()},
         "/keys/rotate": {
             "post": _operation(
                 "rotateKeys",
@@ -160,6 +181,24 @@ def _paths() -> dict[str, Any]:
         },
         "/configurations": {
             "get": _operation("listConfigurations", "The kinds of credentials.", answer="Configurations")
+        },
+    }
+
+
+def _health_cards_issue() -> dict[str, Any]:
+    """FHIR's operation, whose requests, answers and refusals are FHIR resources."""
+    media_type = "application/fhir+json"
+    refused = {"content": {media_type: {"schema": _reference("OperationOutcome")}}}
+    parameters = {media_type: {"schema": _reference("Parameters")}}
+    return {
+        **_said("issueHealthCards", "The health cards of a patient, as SMART Health Cards have it."),
+        "parameters": [_path("patient_id")],
+        "requestBody": {"required": True, "content": {**parameters, **_json("Parameters")}},
+        "responses": {
+            "200": {"description": "Cards, or none.", "content": parameters},
+            **{str(status): {"description": _PROBLEMS[status], **refused} for status in (400, 409, 413, 415)},
+            "503": {"description": "Records or database cannot be reached.", **refused},
+            **{str(status): _problem(status) for status in (401, 403, 405)},
         },
     }
 
@@ -268,6 +307,7 @@ def _list(name: str, item: str) -> Schema:
 _NULLABLE_TEXT: Schema = {"type": ["string", "null"]}
 _STRING: Schema = {"type": "string"}
 _SECONDS: Schema = {"type": "integer", "minimum": 0}
+_PICTURE: Schema = _object({"media_type": _STRING, "data": {"type": "string", "contentEncoding": "base64"}})
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 128}
 _TX_CODE: Schema = {
     "type": "object",
@@ -330,7 +370,7 @@ _SCHEMAS: dict[str, Schema] = {
             "offer_uri": _STRING,
             "expires_in": _SECONDS,
             "tx_code": _STRING,
-            "qr": _object({"media_type": _STRING, "data": {"type": "string", "contentEncoding": "base64"}}),
+            "qr": _PICTURE,
         },
         optional=("tx_code", "qr"),
     ),
@@ -370,6 +410,52 @@ _SCHEMAS: dict[str, Schema] = {
     "IssuedList": _list("issued", "Issued"),
     "LinkRequest": _object({"subject": _TEXT}),
     "Link": _object({"url": _STRING, "expires_in": _SECONDS}),
+    "CardRequest": {
+        **_object(
+            {
+                "bundle": {"type": "object", "description": "A FHIR Bundle: what the card is to say."},
+                "subject": {**_TEXT, "description": "By whom the card can be revoked later."},
+                "expires_at": {**_TIME, "description": "Unix seconds; most cards never expire."},
+                "types": {
+                    "type": "array",
+                    "items": {"type": "string", "maxLength": 256},
+                    "maxItems": 16,
+                    "description": "Further types of the credential.",
+                },
+                "minimise": {
+                    "type": "boolean",
+                    "default": True,
+                    "description": "Leave out what a QR code must not hold.",
+                },
+                "qr": {"enum": ["svg", "png"]},
+                "link": {"type": "boolean", "default": False, "description": "Keep it for its holder."},
+                "code": {"type": "boolean", "default": False, "description": "Behind a link with a code."},
+            }
+        ),
+        "required": ["bundle", "subject"],
+    },
+    "NewCard": _object(
+        {
+            "jws": _STRING,
+            "file": _PICTURE,
+            "qr": _PICTURE,
+            "link": _object(
+                {"link_id": _STRING, "url": _STRING, "expires_in": _SECONDS, "code": _STRING},
+                optional=("code",),
+            ),
+        },
+        optional=("qr", "link"),
+    ),
+    "Parameters": {
+        "type": "object",
+        "properties": {"resourceType": {"const": "Parameters"}, "parameter": {"type": "array"}},
+        "required": ["resourceType"],
+    },
+    "OperationOutcome": {
+        "type": "object",
+        "properties": {"resourceType": {"const": "OperationOutcome"}, "issue": {"type": "array"}},
+        "required": ["resourceType", "issue"],
+    },
     "Rotation": _object({"published_at": _TIME, "destroyed_at": _TIME}),
     "Configurations": _object(
         {

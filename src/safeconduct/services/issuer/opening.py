@@ -10,6 +10,9 @@ from safeconduct.clock import Clock
 from safeconduct.services.issuer.admin import admin_routes
 from safeconduct.services.issuer.authorization_routes import authorization_routes
 from safeconduct.services.issuer.authorization_server import AuthorizationServer
+from safeconduct.services.issuer.card_pages import CardPages
+from safeconduct.services.issuer.card_sources import open_bundle_source
+from safeconduct.services.issuer.cards import Cards
 from safeconduct.services.issuer.configuration import load_catalogue
 from safeconduct.services.issuer.fetchers import Fetchers
 from safeconduct.services.issuer.housekeeping import Housekeeping
@@ -55,32 +58,38 @@ async def open_issuer(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(await Database.open(settings.database, branch=ISSUER))
         fetchers = await stack.enter_async_context(fetchers or Fetchers(timeout=FETCH_SECONDS))
-        tenants = []
+        tenants, cards = [], []
+        issued = _cards_counter(telemetry)
         for own in settings.issuers:
             tenant, sources = _open_tenant(own, database, fetchers, telemetry=telemetry, clock=clock)
             for source in sources:
                 stack.push_async_callback(source.close)
             tenants.append(tenant)
-        keeping = Housekeeping(tenants, database=database, clock=clock)
+            cards.append(await _open_cards(tenant, fetchers, issued=issued))
+        keeping = Housekeeping(tenants, cards=cards, database=database, clock=clock)
         webhooks = Webhooks(tenants, fetchers=fetchers, clock=clock, registry=telemetry.metrics.registry)
         await stack.enter_async_context(repeatedly(keeping.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry))
         if webhooks.wanted:
             await stack.enter_async_context(
                 repeatedly(webhooks.send_due, seconds=WEBHOOK_SECONDS, telemetry=telemetry, on_entering=False)
             )
-        yield _listeners(settings, tenants, database, telemetry)
+        yield _listeners(settings, list(zip(tenants, cards, strict=True)), database, telemetry)
 
 
 def _listeners(
-    settings: IssuerSettings, tenants: Sequence[Tenant], database: Database, telemetry: Telemetry
+    settings: IssuerSettings,
+    tenants: Sequence[tuple[Tenant, Cards]],
+    database: Database,
+    telemetry: Telemetry,
 ) -> list[Listener]:
     issued = _issued_counter(telemetry)
     public: list[Route] = []
     managed: dict[str, Management] = {}
-    for tenant in tenants:
+    for tenant, cards in tenants:
         issuer, server, offers = Issuer(tenant, issued=issued), AuthorizationServer(tenant), Offers(tenant)
-        public += [*routes(issuer, offers), *authorization_routes(server)]
-        managed[tenant.settings.name] = Management(tenant, offers, server)
+        pages = CardPages(cards.links, issuer=tenant.url)
+        public += [*routes(issuer, offers), *authorization_routes(server), *pages.routes()]
+        managed[tenant.settings.name] = Management(tenant, offers, server, cards)
     return [
         _public_listener(settings, public, telemetry),
         _admin_listener(settings, managed, database, telemetry),
@@ -121,6 +130,21 @@ def _open_tenant(
         sources=sources,
     )
     return tenant, list(sources.values())
+
+
+async def _open_cards(tenant: Tenant, fetchers: Fetchers, *, issued: Counter) -> Cards:
+    source = open_bundle_source(tenant.settings, fetchers=fetchers, clock=tenant.clock)
+    cards = Cards(tenant, source=source, issued=issued)
+    await cards.open()
+    return cards
+
+
+def _cards_counter(telemetry: Telemetry) -> Counter:
+    return Counter(
+        "safeconduct_health_cards_issued_total",
+        "Health cards issued.",
+        registry=telemetry.metrics.registry,
+    )
 
 
 def _issued_counter(telemetry: Telemetry) -> Counter:

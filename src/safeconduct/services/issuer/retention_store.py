@@ -6,6 +6,7 @@ from safeconduct.services.issuer import grants as life
 from safeconduct.services.issuer.tables import (
     attempts,
     authorizations,
+    card_links,
     events,
     grants,
     links,
@@ -15,13 +16,13 @@ from safeconduct.services.issuer.tables import (
 
 
 def purge(connection: Connection, *, now: int, keep_events_since: int) -> None:
-    """Deletes logins and refresh tokens that have expired; erases of ended grants whom they were for.
+    """Deletes what has expired: logins, refresh tokens, waiting cards; erases whom ended grants were for.
 
     With them go the holder's keys of deferred issuances that will not come about any more.
 
     keep_events_since: events of before were not sent, and never will be: nobody has a webhook for them.
     """
-    for table in (authorizations, links, attempts, refresh_tokens):
+    for table in (authorizations, links, attempts, refresh_tokens, card_links):
         connection.execute(delete(table).where(table.c.expires_at <= now))
     connection.execute(delete(events).where(events.c.created_at < keep_events_since))
     ended = select(grants.c.id).where(grants.c.state.in_(life.FINAL))

@@ -223,6 +223,19 @@ notifications = Table(
 )
 """Notification ids given out, by digest, and what the wallet said."""
 
+card_links = Table(
+    "issuer_card_links",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _tenant(),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("code_digest", LargeBinary),
+    Column("attempts_left", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+"""Health cards behind links. digest: of the secret in the link; sealed: with a key made from that secret."""
+
 events = Table(
     "issuer_events",
     metadata,
