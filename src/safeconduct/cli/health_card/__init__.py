@@ -2,9 +2,11 @@
 
 import typer
 
+from safeconduct.cli.health_card.inspect import inspect
+from safeconduct.cli.health_card.issue import issue
+from safeconduct.cli.health_card.qr import qr
+
 app = typer.Typer(help="Issue, verify, inspect and draw SMART Health Cards.", no_args_is_help=True)
 
-
-@app.callback()
-def health_card() -> None:
-    """Stand before the verbs."""
+for _command in (issue, inspect, qr):
+    app.command()(_command)
