@@ -5,6 +5,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from safeconduct.evidence import card_sets, disk
 from safeconduct.evidence.card_records import HeldList, IssuerRecord, KeyRecord, encode
 from safeconduct.evidence.card_store import CHANGED, ISSUER_FILE, damaged, read_issuer, read_key, read_source
@@ -24,8 +26,10 @@ class IssuerFolder:
         return read_issuer(self._folder)
 
     def put_issuer(self, record: IssuerRecord) -> None:
-        """Replace the issuer's record."""
-        disk.write(self._folder / ISSUER_FILE, encode(record))
+        """Replace the issuer's record; when it was confirmed need not outlast a power cut."""
+        before = read_issuer(self._folder)
+        lasting = before is None or replace(before, fetched_at=record.fetched_at) != record
+        disk.write(self._folder / ISSUER_FILE, encode(record), lasting=lasting)
         self._tell()
 
     def key(self, kid: str) -> KeyRecord:
@@ -37,7 +41,13 @@ class IssuerFolder:
 
         unfinished: keep the parts of a download, for the next try.
         """
-        disk.write(self._folder / f"{record.kid}.json", encode(record))
+        before = self.key(record.kid)
+        lasting = (before.seen, before.head_iat, _held_name(before)) != (
+            record.seen,
+            record.head_iat,
+            _held_name(record),
+        )
+        disk.write(self._folder / f"{record.kid}.json", encode(record), lasting=lasting)
         self._tell()
         kept = "" if record.held is None else f"{record.held.name}."
         for path in self._folder.glob(f"{record.kid}.*"):
@@ -101,7 +111,7 @@ class IssuerFolder:
 
     def put_part(self, name: str, data: bytes) -> None:
         """Keep a part of a download, should the rest not come."""
-        disk.write(self._folder / f"{name}{_PART}", data)
+        disk.write(self._folder / f"{name}{_PART}", data, lasting=False)
 
     def drop_parts(self, kid: str) -> None:
         """Delete the parts of a list's downloads, of which one turned out to be wrong."""
@@ -112,16 +122,20 @@ class IssuerFolder:
         for suffix, data in ((held.form, source), ("set", records)):
             path = self._folder / f"{held.name}.{suffix}"
             if _size(path) != len(data):
-                disk.write(path, data)
+                disk.write(path, data, lasting=True)
         return held
 
     def _tell(self) -> None:
-        disk.write(self._folder.parent / CHANGED, secrets.token_bytes(8))
+        disk.write(self._folder.parent / CHANGED, secrets.token_bytes(8), lasting=False)
 
 
 _PART: Final = ".part"
 _SUFFIXES: Final = frozenset((".list", ".log", ".set", _PART))
 _NAME_BYTES: Final = 12
+
+
+def _held_name(record: KeyRecord) -> str:
+    return "" if record.held is None else record.held.name
 
 
 def _size(path: Path) -> int:

@@ -16,20 +16,25 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file so that at any time it has its old content or all of the new, also after a power cut."""
+def write(path: Path, data: bytes, *, lasting: bool) -> None:
+    """Write a file so that at any time it has its old content or all of the new.
+
+    lasting: also after a power cut; otherwise it may then be empty, or the old one.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+            if lasting:
+                file.flush()
+                os.fsync(descriptor)
         draft.replace(path)
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-    _settle(path.parent)
+    if lasting:
+        _settle(path.parent)
 
 
 def read(path: Path, *, max_bytes: int) -> bytes | None:
