@@ -300,6 +300,9 @@ STATUS_TOKEN_BYTES = 8 * 1024 * 1024
 STATUS_LISTS = 4096
 """Lists that one aggregation names, or that a verifier keeps at once: each may have megabytes."""
 
+STATUS_CACHE_BYTES = 256 * 1024 * 1024
+"""All status lists that a verifier keeps in memory, inflated; the one that was not asked for longest goes."""
+
 STATUS_AGGREGATION_BYTES = 1024 * 1024
 """A document that names status lists, by URLs of some hundred characters."""
 
@@ -334,3 +337,12 @@ as much."""
 
 SNAPSHOT_ISSUERS = 65_536
 """Issuers in a snapshot or directory: a hundred times those of the VCI directory."""
+
+CARD_DEPTH = 64
+"""Nesting of that payload: FHIR's own has some twelve levels, and each extension within another adds two."""
+
+PACK_BYTES = 1024 * 1024 * 1024
+"""A pack that is fetched: 240 million entries."""
+
+PACK_PIECE_BYTES = 8 * 1024 * 1024
+"""As much of a pack is asked for at once, so that what is interrupted goes on from there."""
