@@ -1,8 +1,6 @@
 """Revoked cards as sorted records of one size, which can be looked up in a mapped file without reading it.
 
-A record has 12 bytes of the SHA-256 of the card's identifier, and 8 bytes of the time before which a card
-must have been made to be revoked, all ones for a card revoked whenever it was made. A list and a log that say
-the same give the same bytes.
+The records are those of `status.compact.hashed`. A list and a log that say the same give the same bytes.
 """
 
 import mmap
@@ -11,22 +9,24 @@ from typing import Final
 
 import msgspec
 
-from safeconduct.status.card_revocation.log import Log, prefix
+from safeconduct.status.card_revocation.log import Log
 from safeconduct.status.card_revocation.methods import METHODS
 from safeconduct.status.card_revocation.rids import Reach, covers
+from safeconduct.status.compact import hashed
 from safeconduct.status.states import GOOD, REVOKED, Status
 
-RECORD_BYTES: Final = 20
+RECORD_BYTES: Final = hashed.RECORD_BYTES
 
 
 def of_list(entries: Mapping[str, Reach]) -> bytes:
     """Return the records of a list's entries."""
-    return b"".join(sorted(prefix(rid) + _time(reach) for rid, reach in entries.items()))
+    return hashed.records(entries)
 
 
 def of_log(log: Log) -> bytes:
     """Return the records of what a log says at its end."""
-    return b"".join(sorted(name + _time(reach) for name, reach in log.reaches()))
+    reaches = ((name, hashed.ALWAYS if reach is None else reach) for name, reach in log.reaches())
+    return b"".join(sorted(name + time.to_bytes(_TIME_BYTES, "big") for name, time in reaches))
 
 
 class CardSet(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class CardSet(msgspec.Struct, frozen=True, kw_only=True):
 
     def reach(self, identifier: str) -> tuple[Reach] | None:
         """Return which cards of an identifier are revoked; None if none are."""
-        name = prefix(identifier)
+        name = hashed.prefix(identifier).to_bytes(_NAME_BYTES, "big")
         low, high = 0, len(self.records) // RECORD_BYTES
         while low < high:
             middle = (low + high) // 2
@@ -55,7 +55,7 @@ class CardSet(msgspec.Struct, frozen=True, kw_only=True):
         if record[:_NAME_BYTES] != name:
             return None
         time = int.from_bytes(record[_NAME_BYTES:], "big")
-        return (None,) if time == _WHENEVER else (time,)
+        return (None,) if time == hashed.ALWAYS else (time,)
 
     def status(self, identifier: str | None, nbf: float) -> Status:
         """Return what the list says of a card; arguments as of `RevocationList.status`."""
@@ -66,10 +66,5 @@ class CardSet(msgspec.Struct, frozen=True, kw_only=True):
         return f"<CardSet {len(self.records) // RECORD_BYTES} entries>"
 
 
-_NAME_BYTES = 12  # as many as in a log
-_TIME_BYTES = RECORD_BYTES - _NAME_BYTES
-_WHENEVER = (1 << 8 * _TIME_BYTES) - 1
-
-
-def _time(reach: Reach) -> bytes:
-    return (_WHENEVER if reach is None else reach).to_bytes(_TIME_BYTES, "big")
+_NAME_BYTES: Final = hashed.PREFIX_BYTES
+_TIME_BYTES: Final = RECORD_BYTES - _NAME_BYTES

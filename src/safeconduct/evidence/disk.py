@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 _TURN_SECONDS = 0.05
 
@@ -16,14 +17,14 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def write(path: Path, data: bytes, *, lasting: bool) -> None:
+def write(path: Path, data: bytes, *, lasting: bool = True) -> None:
     """Write a file so that at any time it has its old content or all of the new.
 
-    lasting: also after a power cut; otherwise it may then be empty, or the old one.
+    lasting: also after a power cut; otherwise it may be empty then.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             if lasting:
