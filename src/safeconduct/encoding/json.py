@@ -38,6 +38,11 @@ def loads(
     """
     if len(data) > max_bytes:
         raise _too_large()
+    if isinstance(data, bytes):
+        try:
+            return _loads_canonical(data, max_depth)
+        except _NOT_CANONICAL:
+            pass  # written in another way, or with a fault that is named below
     raw, text = _from_text(data, max_bytes) if isinstance(data, str) else _from_bytes(data)
     if raw.count(b"[") + raw.count(b"{") > max_depth < _depth(raw):
         raise Malformed("json_too_deep", "JSON is nested deeper than allowed here.")
@@ -92,6 +97,47 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
     _require_text_keys(value)
     encoder = _SORTING_ENCODER if sort_keys else _ENCODER
     return encoder.encode(value).encode("utf-8")
+
+
+def _loads_canonical(raw: bytes, max_depth: int) -> Any:
+    """Returns what `loads` does, in a third of the time, for JSON as a machine writes it.
+
+    What its own value is written as again, byte for byte, names no member twice, escapes no surrogate and has
+    no number that two readers would take differently; the faster reader does not look for those.
+
+    Raises ValueError, RecursionError or OverflowError for every other text.
+    """
+    if b"\\" in raw or _TOO_MANY_DIGITS in raw.translate(_DIGITS_TO_ZEROS):
+        raise ValueError
+    value = _READER.decode(raw)
+    if _WRITER.encode(value) != raw or _is_deeper(raw, max_depth):
+        raise ValueError
+    return value
+
+
+_READER = msgspec.json.Decoder()
+_WRITER = msgspec.json.Encoder()
+_NOT_CANONICAL = (ValueError, RecursionError, OverflowError)  # ValueError: msgspec's and Unicode's, too
+_NOT_OPENING = bytes(set(range(256)) - set(b"[{"))
+_NOT_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_TOO_MANY_DIGITS = b"0" * (limits.JSON_INTEGER_DIGITS + 1)
+_TO_ONE_KIND = bytes.maketrans(b"[]{}", b"()()")
+
+
+def _is_deeper(raw: bytes, max_depth: int) -> bool:
+    """Tells whether valid JSON without escapes is nested deeper. ValueError if a string has brackets."""
+    if len(raw.translate(None, _NOT_OPENING)) <= max_depth:
+        return False
+    # A string without brackets leaves two quotes; one with brackets leaves a quote that finds no partner.
+    brackets = raw.translate(_TO_ONE_KIND, _NOT_MARKS).replace(b'""', b"")
+    if b'"' in brackets:
+        raise ValueError
+    for _ in range(max_depth):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"()", b"")
+    return brackets != b""
 
 
 def _from_text(text: str, max_bytes: int) -> tuple[bytes, str]:
