@@ -3,9 +3,9 @@
 Source: SMART Health Cards Framework 1.4.0, "Protocol details", "Revocation".
 """
 
-import math
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
 
@@ -49,29 +49,31 @@ def open_claims(payload: bytes) -> CardClaims:
     Raises Malformed: json_*, "claims_not_object", "claim_type", "card_rid_malformed"; Rejected:
     "claim_missing", "card_issuer_url", "card_type_missing".
     """
-    claims = json.loads(payload, max_bytes=limits.CARD_PAYLOAD_BYTES)
+    claims = json.loads(payload, max_bytes=limits.CARD_PAYLOAD_BYTES, max_depth=limits.CARD_DEPTH)
     if type(claims) is not dict:
         raise Malformed("claims_not_object", "The payload is not an object.", rule=_RULE)
     return read_claims(claims)
 
 
 def read_claims(claims: dict[str, Any]) -> CardClaims:
-    """Read the decoded payload of a card; raises as `open_claims`."""
-    issuer = _member(claims, "iss", str)
-    check_issuer_url(issuer)
-    vc = _member(claims, "vc", dict)
-    subject = _member(vc, "credentialSubject", dict)
-    return CardClaims(
-        issuer,
-        _seconds(claims, "nbf"),
-        _seconds(claims, "exp") if "exp" in claims else None,
-        _types(vc),
-        _member(subject, "fhirVersion", str),
-        _member(subject, "fhirBundle", dict),
-        # null is none: a widespread issuing library, kill-the-clipboard, writes it where there is none.
-        None if vc.get("rid") is None else check_rid(vc["rid"]),
-        claims,
-    )
+    """Read the payload of a card, decoded by `encoding.json`; raises as `open_claims`."""
+    issuer, nbf, expires, vc = map(claims.get, _CLAIMS)
+    if type(issuer) is not str or type(nbf) not in _NUMBERS or type(vc) is not dict:
+        raise _fault(claims, iss=(str,), nbf=_NUMBERS, vc=(dict,))
+    if type(expires) not in _NUMBERS and "exp" in claims:
+        raise _fault(claims, exp=_NUMBERS)
+    types, subject, rid = vc.get("type"), vc.get("credentialSubject"), vc.get("rid")
+    if type(types) is not list or type(subject) is not dict or not _ONLY_TEXT.issuperset(map(type, types)):
+        raise _fault(vc, type=(list,), credentialSubject=(dict,))
+    version, bundle = subject.get("fhirVersion"), subject.get("fhirBundle")
+    if type(version) is not str or type(bundle) is not dict:
+        raise _fault(subject, fhirVersion=(str,), fhirBundle=(dict,))
+    _check_issuer(issuer)
+    if CARD_TYPE not in types:
+        raise Rejected("card_type_missing", "The credential is not typed as a health card.", rule=_RULE)
+    if rid is not None or "rid" in vc:
+        check_rid(rid)
+    return CardClaims(issuer, nbf, expires, tuple(types), version, bundle, rid, claims)
 
 
 def check_rid(rid: object) -> str:
@@ -88,37 +90,23 @@ def check_rid(rid: object) -> str:
     return rid
 
 
-_T = TypeVar("_T")
+_CLAIMS = ("iss", "nbf", "exp", "vc")
+_NUMBERS = (int, float)
+_ONLY_TEXT = frozenset({str})
 _RULE = "SMART Health Cards 1.4.0, Protocol details"
 
-
-def _types(vc: Mapping[str, Any]) -> tuple[str, ...]:
-    types = _member(vc, "type", list)
-    if not all(type(item) is str for item in types):
-        raise _wrong_type("type")
-    if CARD_TYPE not in types:
-        raise Rejected("card_type_missing", "The credential is not typed as a health card.", rule=_RULE)
-    return tuple(types)
+# One issuer's cards name it all alike. What is remembered is bounded in number, and in length by the check.
+_check_issuer = lru_cache(maxsize=1024)(check_issuer_url)
 
 
-def _seconds(claims: Mapping[str, Any], name: str) -> int | float:
-    value = claims.get(name)
-    if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return value
-    if name not in claims:
-        raise _missing(name)
-    raise _wrong_type(name)
-
-
-def _member(members: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
-    value = members.get(name)
-    if type(value) is kind:
-        return value
-    raise _wrong_type(name) if name in members else _missing(name)
-
-
-def _missing(name: str) -> Rejected:
-    return Rejected("claim_missing", f"The card lacks {name}.", rule=_RULE)
+def _fault(members: Mapping[str, Any], **wanted: tuple[type, ...]) -> Rejected | Malformed:
+    """Return what is wrong with the first of the wanted members that is not there or of another type."""
+    for name, kinds in wanted.items():
+        if name not in members:
+            return Rejected("claim_missing", f"The card lacks {name}.", rule=_RULE)
+        if type(members[name]) not in kinds:
+            return _wrong_type(name)
+    return _wrong_type("type")
 
 
 def _wrong_type(name: str) -> Malformed:

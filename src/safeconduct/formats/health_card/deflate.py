@@ -19,7 +19,7 @@ def inflate(data: bytes, *, max_bytes: int = limits.CARD_PAYLOAD_BYTES) -> bytes
     Raises Malformed: "card_deflate_malformed" (not raw DEFLATE, cut off, or followed by something),
     "card_too_large".
     """
-    inflater = zlib.decompressobj(wbits=_RAW)
+    inflater = zlib.decompressobj(_RAW)
     try:
         payload = inflater.decompress(data, max_bytes + 1)
     except zlib.error:

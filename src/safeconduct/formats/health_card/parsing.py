@@ -72,18 +72,15 @@ def parse(data: str | bytes) -> ParsedCard:
     card_qr_*; Unsupported: "algorithm_unsupported"; Rejected: "crit_unsupported".
     Source: SMART Health Cards Framework 1.4.0, "Health Cards are Encoded as Compact Serialization JWS".
     """
-    encoded = _encoded(data)
-    parts = encoded.split(b".", 3)
-    if len(parts) != 3:
-        raise malformed("A compact JWS has three parts.")
-    header, payload, signature = parts
-    true = _without_stray_bits(signature)
+    signing_input, _, encoded_signature = _encoded(data).rpartition(b".")
+    encoded_header, _, payload = signing_input.partition(b".")
+    kid = _kid(encoded_header)
     try:
-        compressed, signed = b64.decode_each((payload, true))
+        compressed = b64.decode(payload)
+        signature, altered = _signature(encoded_signature)
     except Malformed as error:
-        raise malformed("A part of the JWS is not base64url.") from error
-    signing_input = encoded[: -len(signature) - 1]
-    return ParsedCard(_kid(header), signing_input, compressed, signed, header, true != signature)
+        raise malformed("The card does not have three parts in base64url.") from error
+    return ParsedCard(kid, signing_input, compressed, signature, encoded_header, altered)
 
 
 def malformed(reason: str) -> Malformed:
@@ -91,11 +88,15 @@ def malformed(reason: str) -> Malformed:
     return Malformed("jws_malformed", reason, rule="RFC 7515 §5.2")
 
 
-def _without_stray_bits(signature: bytes) -> bytes:
-    """Return the one text of a signature of 64 bytes: its last character carries two bits."""
-    if len(signature) != _SIGNATURE_CHARS:
-        return signature
-    return signature[:-1] + signature[-1:].translate(_TO_TWO_BITS)
+def _signature(encoded: bytes) -> tuple[bytes, bool]:
+    """Decode a signature, and tell whether its text is another than the one that its bytes have."""
+    try:
+        return b64.decode(encoded), False
+    except Malformed:
+        if len(encoded) != _SIGNATURE_CHARS:
+            raise
+    # The last character of 64 bytes carries two bits; the others may have been set by anybody.
+    return b64.decode(encoded[:-1] + encoded[-1:].translate(_TO_TWO_BITS)), True
 
 
 _SIGNATURE_CHARS = 86

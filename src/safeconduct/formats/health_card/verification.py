@@ -156,12 +156,10 @@ class _Authentic:
 def _authenticate(data: str | bytes | ParsedCard, trust: CardKeySource) -> _Authentic:
     parsed = data if isinstance(data, ParsedCard) else parse(data)
     keys = trust.keys_named(parsed.kid)
-    for candidate in keys.values():
-        # The name is the hash of the key: all that bear it are one.
-        candidate.key.verify(parsed.signature, parsed.signing_input)
-        break
-    else:
+    if not keys:
         raise Rejected("card_key_unknown", "No key of the name that the card gives is trusted.", rule=_KEYS)
+    # The name is the hash of the key: all that bear it are one.
+    next(iter(keys.values())).key.verify(parsed.signature, parsed.signing_input)
     claims = open_claims(inflate(parsed.compressed))
     key = keys.get(claims.issuer) or keys.get(ANY_ISSUER)
     if key is None:
