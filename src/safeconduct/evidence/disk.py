@@ -9,6 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+PRIVATE: Final = 0o600
+PUBLIC: Final = 0o644
+"""The mode of a file that is meant to be served."""
+
 _TURN_SECONDS = 0.05
 
 
@@ -17,10 +21,10 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def write(path: Path, data: bytes, *, lasting: bool = True) -> None:
+def write(path: Path, data: bytes, *, lasting: bool = True, mode: int = PRIVATE) -> None:
     """Write a file so that at any time it has its old content or all of the new.
 
-    lasting: also after a power cut; otherwise it may be empty then.
+    lasting: also after a power cut; otherwise it may be empty then. mode: who may read it.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:

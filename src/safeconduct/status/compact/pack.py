@@ -26,19 +26,18 @@ from safeconduct.trust import Waived
 
 
 class PackedEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pack says of one key of an issuer. issuer, kid: "" where the pack does not name them.
-
-    listed: the method, ctr, digest ("sha-256:…") and number of entries of its list, None without one.
-    """
+    """What a pack says of one key of an issuer: the key, and its list, None without one."""
 
     issuer: str
-    kid: str
-    crl_version: int | None
+    key: CardKey
     listed: "Listed | None"
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A list within a pack: what its issuer, or anybody who has the list, can compare."""
+    """A list within a pack: what its issuer, or anybody who has the list, can compare.
+
+    digest: "sha-256:…" of its canonical file. count: of entries.
+    """
 
     method: str
     ctr: int
@@ -121,13 +120,9 @@ class Pack:
     def entries(self) -> Iterator[PackedEntry]:
         """Gives all keys, with what is known of their lists. Raises as `issuers`."""
         for placed in self._body.entries():
-            issuer = self._body.issuer(placed.tags[body.TAG_BYTES :])
-            yield PackedEntry(
-                issuer="" if issuer is None else issuer.url,
-                kid=_kid(placed.facts),
-                crl_version=placed.facts.crl_version or None,
-                listed=self._told(placed),
-            )
+            issuer, key = self._body.issuer(placed.tags[body.TAG_BYTES :]), card_key(placed.facts)
+            if issuer is not None and key is not None:
+                yield PackedEntry(issuer=issuer.url, key=key, listed=self._told(placed))
 
     @property
     def body(self) -> Body:
@@ -183,7 +178,7 @@ class Pack:
         try:
             for placed in self._body.of_kid(body.tag(kid)):
                 issuer = self._body.issuer(placed.tags[body.TAG_BYTES :])
-                key = _key(placed.facts)
+                key = card_key(placed.facts)
                 # Another key may have the same tag, by the mirror's will: its name is what counts.
                 if issuer is not None and key is not None and key.kid == kid:
                     found[issuer.url] = key
@@ -212,6 +207,17 @@ class UnusablePack:
     def keys_named(self, kid: str) -> Mapping[str, CardKey]:  # noqa: ARG002
         """Returns no key."""
         return {}
+
+
+def card_key(facts: Facts) -> CardKey | None:
+    """Returns the key that a row of a pack is about, None if the row does not hold it.
+
+    Raises Malformed "key_malformed".
+    """
+    if facts.key is None:
+        return None
+    key = CardKey.of(PublicKey.from_raw(b"\x04" + facts.key, "ES256"))
+    return CardKey(key.key.with_kid(key.kid), key.kid, facts.crl_version or None)
 
 
 def source(
@@ -274,20 +280,6 @@ def _reason_of(error: SafeconductError) -> _Unusable:
     if error.code == "pack_rolled_back":
         return "stale"
     return "malformed" if isinstance(error, (Malformed, Unsupported)) else "unverified"
-
-
-def _kid(facts: Facts) -> str:
-    key = _key(facts)
-    return "" if key is None else key.kid
-
-
-def _key(facts: Facts) -> CardKey | None:
-    if facts.key is None:
-        return None
-    public = PublicKey.from_raw(b"\x04" + facts.key, "ES256")
-    version = facts.crl_version or None
-    key = CardKey.of(public, crl_version=version)
-    return CardKey(public.with_kid(key.kid), key.kid, version)
 
 
 def _bound(cache: dict[str, Mapping[str, CardKey]] | dict[tuple[str, str], _Entry | None]) -> None:
