@@ -228,6 +228,12 @@ class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     nonce_lifetime: Seconds = 300
     clock_skew: Annotated[int, Meta(ge=0, le=600)] = 60
     profiles: Annotated[tuple[str, ...], Meta(min_length=1)] = ("ietf-08", "sd-jwt-vc")
+    status: Literal["fail-closed", "fail-open", "ignore"] = "fail-closed"
+    status_max_age: Annotated[int, Meta(ge=0, le=10 * 366 * 86400)] = 0
+    status_refresh_least: Seconds = 60
+    status_refresh_most: Seconds = 86400
+    status_timeout: Timeout = 5.0
+    status_private: bool = False
 
     @property
     def url(self) -> str:

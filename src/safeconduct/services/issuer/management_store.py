@@ -1,14 +1,18 @@
-"""What management sees of issued and deferred credentials; each function is one transaction."""
+"""What management sees and decides of issued and deferred credentials; each function is one transaction."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection, Row, select, update
 
 from safeconduct.errors import Rejected
+from safeconduct.ids import Random
 from safeconduct.services.issuer.grants import TransitionRefused
 from safeconduct.services.issuer.paging import Page, Span
 from safeconduct.services.issuer.tables import grants, issued, transactions
+from safeconduct.storage.status import places
+from safeconduct.storage.status.places import Standing
 
 DeferredState = Literal["waiting", "approved", "denied", "delivered"]
 Verdict = Literal["approved", "denied"]
@@ -20,8 +24,17 @@ class TransactionUnknown(Rejected):
     http_status = 404
 
 
+class IssuedUnknown(Rejected):
+    """Nothing of the kind was issued, or it is not remembered any more."""
+
+    http_status = 404
+
+
 class IssuedView(msgspec.Struct, frozen=True, kw_only=True):
-    """What was issued: no claims, keys or status indices. count: credentials of one batch."""
+    """What was issued: no claims, keys or status indices. count: credentials of one batch.
+
+    status: how they stand; None for those without a status.
+    """
 
     issued_id: str
     configuration_id: str
@@ -29,6 +42,7 @@ class IssuedView(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     state: str
     issued_at: int
+    status: Standing | None
 
 
 class DeferredView(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +72,32 @@ def find_issued(
     if reference is not None:
         query = query.where(issued.c.own_reference == reference)
     query = page.of(span.of(query, issued.c.issued_at), issued.c.issued_at, issued.c.id)
-    return [_issued_view(row) for row in connection.execute(query)]
+    rows = connection.execute(query).all()
+    standings = places.standings(connection, [row.id for row in rows])
+    return [_issued_view(row, standings) for row in rows]
+
+
+def change_standing(connection: Connection, tenant: str, issued_id: str, to: Standing, random: Random) -> int:
+    """Revokes, suspends or reinstates the credentials of one delivery; returns how many have changed.
+
+    Raises IssuedUnknown "issued_unknown", and as `places.change_standing`.
+    """
+    known = select(issued.c.id).where(issued.c.tenant == tenant, issued.c.id == issued_id)
+    if connection.execute(known).first() is None:
+        raise IssuedUnknown("issued_unknown", "No such credential was issued, or it is not remembered.")
+    return places.change_standing(connection, issued_id, to, random)
+
+
+def change_standings_of(
+    connection: Connection, tenant: str, reference: str, to: Standing, random: Random
+) -> int:
+    """As `change_standing`, for all that was issued under a reference and has a status."""
+    known = select(issued.c.id).where(issued.c.tenant == tenant, issued.c.own_reference == reference)
+    ids: Sequence[str] = connection.execute(known.order_by(issued.c.id)).scalars().all()
+    if not ids:
+        raise IssuedUnknown("issued_unknown", "No such credential was issued, or it is not remembered.")
+    listed = [one for one in ids if places.standings(connection, [one])]
+    return sum(places.change_standing(connection, one, to, random) for one in listed or ids)
 
 
 def list_deferred(
@@ -98,7 +137,7 @@ def decide(connection: Connection, tenant: str, transaction_id: str, verdict: Ve
     )
 
 
-def _issued_view(row: Row[Any]) -> IssuedView:
+def _issued_view(row: Row[Any], standings: Mapping[str, Standing]) -> IssuedView:
     return IssuedView(
         issued_id=row.id,
         configuration_id=row.configuration_id,
@@ -106,6 +145,7 @@ def _issued_view(row: Row[Any]) -> IssuedView:
         count=row._mapping["count"],
         state=row.state,
         issued_at=row.issued_at,
+        status=standings.get(row.id),
     )
 
 

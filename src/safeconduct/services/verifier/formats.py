@@ -10,17 +10,23 @@ from safeconduct.errors import Malformed, Unsupported
 from safeconduct.formats import sd_cwt, sd_jwt
 from safeconduct.limits import NONCE_CHARS
 from safeconduct.settings import VerifierSettings
-from safeconduct.trust import Policy, Trust
+from safeconduct.status.token_list import CredentialStatus, Owner
+from safeconduct.trust import WAIVED, Policy, Trust
 
 NonceCheck = Callable[[bytes | None], bool]
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a presentation proved, as JSON values. issuer: as it names itself."""
+    """What a presentation proved, as JSON values. issuer: as it names itself.
+
+    status: None if the credential has none. owner: who may speak of it.
+    """
 
     claims: dict[str, Any]
     key_binding: dict[str, Any]
     issuer: str
+    status: CredentialStatus | None
+    owner: Owner
 
     def __repr__(self) -> str:
         return "<Shown>"
@@ -59,6 +65,7 @@ def _sd_cwt(
         nonce=nonce,
         leeway=settings.clock_skew,
         profiles=tuple(name for name in settings.profiles if name in _CWT),
+        status=WAIVED,  # nothing is fetched before the signatures are verified; then `Statuses` looks
         # The early draft's key binding covers the disclosures alone: without one it fits any credential.
         require_disclosure=sd_cwt.SEED_2024.name in settings.profiles,
     )
@@ -67,6 +74,8 @@ def _sd_cwt(
         claims=verified.claims.to_json(),
         key_binding=verified.key_binding.to_json(),
         issuer=verified.issuer,
+        status=verified.status,
+        owner=Owner(verified.issuer, verified.issuer_key),
     )
 
 
@@ -81,6 +90,7 @@ def _sd_jwt(
         nonce=fits,
         leeway=settings.clock_skew,
         profiles=tuple(name for name in settings.profiles if name in sd_jwt.PROFILES),
+        status=WAIVED,
     )
     verified = sd_jwt.verify(presentation, trust=trust, policy=policy, now=now)
     assert verified.key_binding is not None  # the policy demands it
@@ -88,6 +98,8 @@ def _sd_jwt(
         claims=verified.claims.to_json(),
         key_binding=verified.key_binding.to_json(),
         issuer=verified.issuer or "",
+        status=verified.status,
+        owner=Owner(verified.issuer, verified.issuer_key, verified.issuer_certificate),
     )
 
 

@@ -30,7 +30,8 @@ def routes(verifier: Verifier) -> list[Route]:
     async def presentations(request: Request) -> Response:
         body = await read_body(request, max_bytes=limits.TOKEN_BYTES, content_types=set(found))
         shown = await verifier.judge(body, found[content_type(request)])
-        return responses.json({"claims": shown.claims, "key_binding": shown.key_binding})
+        status = {} if shown.status is None else {"status": shown.status.state}
+        return responses.json({"claims": shown.claims, "key_binding": shown.key_binding, **status})
 
     return [
         Route("/nonces", nonces, methods=["POST"]),

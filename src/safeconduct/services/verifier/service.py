@@ -5,6 +5,9 @@ is looked at, in one transaction of its own. So whoever cannot sign cannot spoil
 copies of one presentation at most one is ever accepted, on however many processes they arrive; and a process
 that dies later on leaves a nonce that is used up, not a verdict that can be had twice.
 
+The status of a credential is looked up after everything else, so that only who shows a good credential of a
+trusted issuer can make the verifier fetch a list.
+
 Claims are kept only for requests that management made with keep "claims", until the request is swept: a
 nonce lifetime after its expiry. They are never logged.
 """
@@ -21,6 +24,7 @@ from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.ids import Random
 from safeconduct.services.verifier import store
 from safeconduct.services.verifier.formats import Judge, Shown
+from safeconduct.services.verifier.statuses import Statuses
 from safeconduct.settings import VerifierSettings
 from safeconduct.storage import Database
 from safeconduct.storage.erasure import erase_traces
@@ -53,12 +57,14 @@ class Verifier:
         database: Database,
         trust: Trust,
         clock: Clock,
+        statuses: Statuses,
         random: Random = secrets.token_bytes,
     ) -> None:
         self.settings = settings
         self._database = database
         self._trust = trust
         self._clock = clock
+        self._statuses = statuses
         self._random = random
         self._quota = Quota()
 
@@ -90,12 +96,13 @@ class Verifier:
         """Verifies a presentation made out to this verifier, with one of its nonces.
 
         judge: the one of `formats.judges` for its media type.
-        Raises Rejected "nonce_missing", "nonce_unknown" (not ours, used or expired), and what the format's
-        `verify` raises.
+        Raises Rejected "nonce_missing", "nonce_unknown" (not ours, used or expired), what the format's
+        `verify` raises, and what `Statuses.check` raises for the credential's status.
         """
         burnt: list[bytes] = []
         try:
             shown = await asyncio.to_thread(self._verify, presentation, judge, burnt)
+            shown = await self._with_status(shown)
         except SafeconductError as error:
             for digest in burnt:
                 verdict = store.Verdict(event="refuse", code=error.code)
@@ -119,6 +126,17 @@ class Verifier:
         oldest = self._clock() - self.settings.nonce_lifetime
         self._quota.recount(await self._database.run(store.sweep, expired_before=oldest))
         await erase_traces(self._database)
+
+    async def _with_status(self, shown: Shown) -> Shown:
+        """Looks at the status last; where it stands is then of no more use, and could be recognised again.
+
+        Source: Token Status List §8.3, §13.8.
+        """
+        if shown.status is None or self.settings.status == "ignore":
+            return shown
+        status = await self._statuses.check(shown.status, shown.owner)
+        claims = {name: value for name, value in shown.claims.items() if name != "status"}
+        return msgspec.structs.replace(shown, status=status, claims=claims)
 
     def _verify(self, presentation: bytes, judge: Judge, burnt: list[bytes]) -> Shown:
         """Runs in a thread of its own. burnt: gets the digest of the nonce that was used up."""

@@ -9,6 +9,7 @@ from safeconduct.status.token_list.checking import CredentialStatus, TokenStatus
 from safeconduct.status.token_list.lists import BITS, INVALID, SUSPENDED, VALID, Bits, StatusList
 from safeconduct.status.token_list.reference import StatusReference, read_reference
 from safeconduct.status.token_list.tokens import (
+    ANY_ALGORITHM,
     CWT_TYPE,
     JWT_TYPE,
     Owner,
@@ -22,6 +23,7 @@ from safeconduct.status.token_list.tokens import (
 )
 
 __all__ = [
+    "ANY_ALGORITHM",
     "BITS",
     "CWT_TYPE",
     "INVALID",

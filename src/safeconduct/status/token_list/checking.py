@@ -33,6 +33,9 @@ class CredentialStatus(msgspec.Struct, frozen=True):
         return f"<CredentialStatus {self.state}>"
 
 
+_Identity = tuple[str | None, bytes | None]
+
+
 class TokenStatusLists:
     """Status List Tokens by their URI: evidence for `verify`. A list is verified when it is first asked.
 
@@ -43,7 +46,7 @@ class TokenStatusLists:
         """received: by URI what was fetched from there, or why there is nothing."""
         self._received = dict(received or {})
         self._parsed: dict[str, ParsedListToken] = {}
-        self._verified: dict[tuple[str, str | None], VerifiedListToken] = {}
+        self._verified: dict[tuple[str, _Identity], VerifiedListToken] = {}
 
     @classmethod
     def of(cls, *received: bytes | str) -> "TokenStatusLists":
@@ -60,8 +63,15 @@ class TokenStatusLists:
             lists._parsed[parsed.named] = parsed
         return lists
 
+    @classmethod
+    def verified(cls, token: VerifiedListToken, owner: Owner) -> "TokenStatusLists":
+        """Returns the one list that was verified for an owner before."""
+        lists = cls()
+        lists._verified[token.uri, owner.identity] = token
+        return lists
+
     def __repr__(self) -> str:
-        return f"<TokenStatusLists: {len(self._received)}>"
+        return f"<TokenStatusLists: {len(self._received) or len(self._verified)}>"
 
     def value(
         self, reference: StatusReference, *, owner: Owner, trust: Trust, policy: Policy, now: int
@@ -72,7 +82,7 @@ class TokenStatusLists:
         return found.statuses.status(reference.idx)
 
     def _find(self, uri: str, owner: Owner, trust: Trust, policy: Policy, now: int) -> VerifiedListToken:
-        known = self._verified.get((uri, owner.issuer)) if owner.issuer is not None else None
+        known = self._verified.get((uri, owner.identity))
         if known is not None:
             return known
         received = self._received.get(uri)
@@ -86,7 +96,7 @@ class TokenStatusLists:
         found = tokens.verify(
             parsed, uri=uri, owner=owner, trust=trust, algorithms=policy.algorithms, now=now
         )
-        self._verified[uri, owner.issuer] = found
+        self._verified[uri, owner.identity] = found
         return found
 
 
@@ -107,6 +117,19 @@ def check(
     status_malformed.
     """
     reference = read_reference(claim)
+    return check_reference(reference, lists=lists, owner=owner, trust=trust, policy=policy, now=now)
+
+
+def check_reference(
+    reference: StatusReference | None,
+    *,
+    lists: TokenStatusLists | None,
+    owner: Owner,
+    trust: Trust,
+    policy: Policy,
+    now: int,
+) -> CredentialStatus:
+    """As `check`, for a status claim that was read before. reference: None for another mechanism."""
     if policy.status is WAIVED or (policy.status == "if-given" and lists is None):
         return CredentialStatus("unchecked", reference=reference)
     try:

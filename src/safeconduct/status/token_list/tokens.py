@@ -73,6 +73,12 @@ class Owner(msgspec.Struct, frozen=True):
     key: PublicKey | None = None
     certificate: Certificate | None = None
 
+    @property
+    def identity(self) -> tuple[str | None, bytes | None]:
+        """Tells owners apart: a list that was verified for one says nothing about another's credentials."""
+        unnamed = self.certificate if self.issuer is None else None
+        return self.issuer, None if unnamed is None else unnamed.der
+
 
 class VerifiedListToken(msgspec.Struct, frozen=True):
     """A Status List Token of a trusted issuer; its times still have to be checked for each use.
