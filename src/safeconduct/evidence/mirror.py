@@ -15,17 +15,13 @@ from safeconduct.status.compact import body, hashed
 from safeconduct.status.compact.body import EntryRow, IssuerRow
 from safeconduct.status.compact.pack import Pack, card_key
 from safeconduct.status.compact.packing import CarriedList, Gathered, GatheredIssuer, HashedList
+from safeconduct.status.issuer_directory import ListedIssuer
 from safeconduct.status.states import Reason
 
 
-class Named(msgspec.Struct, frozen=True):
-    """An issuer that a directory lists."""
-
-    url: str
-    name: str = ""
-
-
-def of_store(store: CardStore, issuers: Iterable[Named], *, as_of: int, now: int) -> list[GatheredIssuer]:
+def of_store(
+    store: CardStore, issuers: Iterable[ListedIssuer], *, as_of: int, now: int
+) -> list[GatheredIssuer]:
     """Return what a store holds of the issuers; of those that it never reached, nothing.
 
     as_of: when the last synchronisation began: what was had since is as fresh as the pack. now: in seconds.
@@ -65,7 +61,7 @@ _STATES: Final[Mapping[Reason | None, int]] = {
 }
 
 
-def _of_store(store: CardStore, issuer: Named, as_of: int, now: int) -> GatheredIssuer | None:
+def _of_store(store: CardStore, issuer: ListedIssuer, as_of: int, now: int) -> GatheredIssuer | None:
     record, keys = store.issuer(issuer.url), store.keys(issuer.url)
     if record is None or keys is None:
         return None

@@ -81,10 +81,13 @@ def publish(
     previous: the version before, for its number and for deltas. A version is signed anew in any case: its
     head says as of when it holds. Nobody else may be writing to the folder.
 
-    Raises Rejected "pack_budget", "pack_name" (the previous pack has another name).
+    Raises Rejected "pack_budget", "pack_name" (the previous pack has another name), "mirror_rolled_back" (it
+    is of a later time).
     """
     if previous is not None and previous.head.name != edition.name:
         raise Rejected("pack_name", "The previous pack is another one.")
+    if previous is not None and previous.head.as_of > edition.as_of:
+        raise Rejected("mirror_rolled_back", "What was gathered is older than the previous pack.")
     before = None if previous is None else previous.body
     made = packing.build(issuers, previous=before, low_bits=edition.low_bits, budget=edition.budget)
     table = blocks.table_of(made)

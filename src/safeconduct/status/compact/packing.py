@@ -85,9 +85,10 @@ def build(
     for bits in range(_most_bits(issuers, room), FEWEST_BITS - 1, -1):
         for earlier in (previous, None) if previous is not None else (None,):
             made = _build(issuers, earlier, bits)
-            if len(made) + table_bytes(len(made)) <= room:
+            needed = len(made) + table_bytes(len(made))
+            if needed <= room:
                 return made
-    raise Rejected("pack_budget", "The lists do not fit into so few bytes.")
+    raise Rejected("pack_budget", f"The pack does not fit: it needs {needed + _HEAD_ROOM} bytes at least.")
 
 
 def count_of(made: Body) -> tuple[int, int]:
