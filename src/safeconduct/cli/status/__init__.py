@@ -2,7 +2,7 @@
 
 import typer
 
-from safeconduct.cli.status import allocate, keys, publish, revoke
+from safeconduct.cli.status import allocate, check, keys, mirror, publish, revoke, sync
 
 app = typer.Typer(
     help="Revoke credentials, publish their status, and keep a verifier's copy of it.", no_args_is_help=True
@@ -14,3 +14,7 @@ app.command()(keys.keys)
 app.command()(keys.add_key)
 app.command()(keys.revoke_key)
 app.command()(publish.publish)
+app.command()(sync.sync)
+app.command()(check.check)
+app.command()(mirror.mirror)
+app.command()(mirror.pull)
