@@ -364,6 +364,7 @@ def test_issued_credentials_are_found_by_configuration_time_and_reference(tmp_pa
             "count": 2,
             "state": "delivered",
             "issued_at": NOW + 2,
+            "status": None,
         }
         assert await found(f"cursor={first['next']}") == ["0"]
 

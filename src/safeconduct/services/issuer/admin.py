@@ -23,6 +23,7 @@ from safeconduct.services.issuer.management import Management
 from safeconduct.services.issuer.management_store import DeferredState, Verdict
 from safeconduct.services.issuer.offers import ManagementText, Offer
 from safeconduct.services.issuer.paging import LISTED, Page, Span, cursor_of
+from safeconduct.services.issuer.status_admin import status_routes
 from safeconduct.web import responses
 from safeconduct.web.body import read_body, single_header
 
@@ -136,6 +137,7 @@ def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
         Route("/deferred/{transaction_id}/approve", approve, methods=["POST"]),
         Route("/deferred/{transaction_id}/deny", deny, methods=["POST"]),
         Route("/issued", issued, methods=["GET"]),
+        *status_routes(of),
         Route("/links", link, methods=["POST"]),
         Route("/keys/rotate", rotate, methods=["POST"]),
         Route("/configurations", configurations, methods=["GET"]),

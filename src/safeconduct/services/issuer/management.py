@@ -10,6 +10,7 @@ from safeconduct.services.issuer.management_store import DeferredState, Deferred
 from safeconduct.services.issuer.offers import Offers
 from safeconduct.services.issuer.paging import Page, Span
 from safeconduct.services.issuer.tenant import Tenant
+from safeconduct.storage.status.places import Standing, check_expressible
 
 
 class LoginLink(Protocol):
@@ -61,6 +62,17 @@ class Management:
             reference=reference,
             span=span,
             page=page,
+        )
+
+    async def change_standing(self, issued_id: str, to: Standing) -> int:
+        """Revokes, suspends or reinstates the credentials of one delivery; returns how many have changed.
+
+        Verifiers learn of it when the status is next published. Raises IssuedUnknown "issued_unknown",
+        Rejected "status_absent", "status_not_expressible", StandingFinal "status_final".
+        """
+        check_expressible(to, bits=self._tenant.settings.status_list_bits)
+        return await self._tenant.database.run(
+            management_store.change_standing, self._tenant.url, issued_id, to, self._tenant.random
         )
 
     async def deferred(self, *, state: DeferredState | None, page: Page) -> list[DeferredView]:

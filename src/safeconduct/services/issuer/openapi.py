@@ -138,7 +138,22 @@ def _paths() -> dict[str, Any]:
                     *_PAGE,
                 ],
                 answer="IssuedList",
+                links=_links(
+                    {"issued_id": "$response.body#/issued/0/issued_id"},
+                    "suspendIssued",
+                    "reinstateIssued",
+                    "revokeIssued",
+                ),
             )
+        },
+        "/issued/{issued_id}/revoke": {
+            "post": _change("revokeIssued", "Revoke the credentials of one delivery, for good.")
+        },
+        "/issued/{issued_id}/suspend": {
+            "post": _change("suspendIssued", "Suspend the credentials of one delivery.")
+        },
+        "/issued/{issued_id}/reinstate": {
+            "post": _change("reinstateIssued", "Let suspended credentials be valid again.")
         },
         "/links": {
             "post": _operation(
@@ -242,6 +257,16 @@ def _links(parameters: Mapping[str, str], *names: str) -> Schema:
 def _decision(name: str, summary: str) -> dict[str, Any]:
     return _operation(
         name, summary, parameters=[_path("transaction_id")], status=204, problems=(404, 409, 413)
+    )
+
+
+def _change(name: str, summary: str) -> dict[str, Any]:
+    return _operation(
+        name,
+        f"{summary} Verifiers learn of it when the status is next published.",
+        parameters=[_path("issued_id")],
+        answer="Changed",
+        problems=(400, 404, 409, 413),
     )
 
 
@@ -405,9 +430,11 @@ _SCHEMAS: dict[str, Schema] = {
             "count": {"type": "integer", "minimum": 1},
             "state": {"enum": ["delivered", "accepted", "failed", "deleted"]},
             "issued_at": _SECONDS,
+            "status": {"enum": ["valid", "suspended", "invalid", None]},
         }
     ),
     "IssuedList": _list("issued", "Issued"),
+    "Changed": _object({"changed": {"type": "integer", "minimum": 0}}),
     "LinkRequest": _object({"subject": _TEXT}),
     "Link": _object({"url": _STRING, "expires_in": _SECONDS}),
     "CardRequest": {

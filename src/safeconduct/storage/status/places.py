@@ -131,6 +131,15 @@ def forget_issued(connection: Connection, issued_ids: Select[tuple[str]]) -> Non
     connection.execute(update(status).where(status.c.issued_id.in_(issued_ids)).values(issued_id=None))
 
 
+def check_expressible(to: Standing, *, bits: int) -> None:
+    """Checks that lists with so many bits a status can say it. Raises Rejected "status_not_expressible"."""
+    if VALUES[to] >> bits:
+        raise Rejected(
+            "status_not_expressible",
+            "The status lists have one bit for each credential: it can be revoked, not suspended.",
+        )
+
+
 def change_standing(
     connection: Connection, issued_id: str, to: Standing, random: Random, *, decoys: int = DECOYS
 ) -> int:
