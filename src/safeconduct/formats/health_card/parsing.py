@@ -73,13 +73,15 @@ def parse(data: str | bytes) -> ParsedCard:
     Source: SMART Health Cards Framework 1.4.0, "Health Cards are Encoded as Compact Serialization JWS".
     """
     signing_input, _, encoded_signature = _encoded(data).rpartition(b".")
-    encoded_header, _, payload = signing_input.partition(b".")
+    encoded_header, dot, payload = signing_input.partition(b".")
+    if not dot:
+        raise malformed("A compact JWS has three parts.")
     kid = _kid(encoded_header)
     try:
         compressed = b64.decode(payload)
         signature, altered = _signature(encoded_signature)
     except Malformed as error:
-        raise malformed("The card does not have three parts in base64url.") from error
+        raise malformed("A part of the JWS is not base64url.") from error
     return ParsedCard(kid, signing_input, compressed, signature, encoded_header, altered)
 
 
