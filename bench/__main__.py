@@ -16,6 +16,7 @@ MODULES = (
     "bench.issuance_http",
     "bench.health_card",
     "bench.status_sizes",
+    "bench.compact",
     "bench.imports",
     "bench.peers",
 )

@@ -87,11 +87,12 @@ def pack(sample: Sample, *, low_bits: int = packing.USUAL_BITS) -> bytes:
         name="bench", version=1, as_of=NOW, iat=NOW, exp=NOW + 86_400, length=0, digest="", previous=None,
         lists=1, count=sample.count,
     )  # fmt: skip
-    return pack_file.seal(head, body, signer=_signer())
+    return pack_file.seal(head, body, signer=signer())
 
 
 @cache
-def _signer() -> Key:
+def signer() -> Key:
+    """A mirror's or issuer's key."""
     return Key.generate("ES256")
 
 
@@ -110,13 +111,13 @@ def fingerprints(sample: Sample) -> int:
 def token_jwt(sample: Sample) -> str:
     """A Status List Token as JWT."""
     uri = f"{ISSUER}/1.jwt"
-    return tokens.issue_jwt(sample.token_list(), uri=uri, signer=_signer(), now=NOW, expires=NOW + 1, ttl=1)
+    return tokens.issue_jwt(sample.token_list(), uri=uri, signer=signer(), now=NOW, expires=NOW + 1, ttl=1)
 
 
 def token_cwt(sample: Sample) -> bytes:
     """A Status List Token as CWT."""
     uri = f"{ISSUER}/1.cwt"
-    return tokens.issue_cwt(sample.token_list(), uri=uri, signer=_signer(), now=NOW, expires=NOW + 1, ttl=1)
+    return tokens.issue_cwt(sample.token_list(), uri=uri, signer=signer(), now=NOW, expires=NOW + 1, ttl=1)
 
 
 def foreign_token(sample: Sample) -> int | None:
