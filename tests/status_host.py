@@ -148,7 +148,7 @@ class Publisher:
         self.publish_keys()
         return newest
 
-    def sign(self, kid: str, *, now: int, **changes: Any) -> None:
+    def sign(self, kid: str, /, *, now: int, **changes: Any) -> None:
         """Publish the head of a list as it stands, or with changes."""
         if self._status_key is not None:
             head = self.head(kid, now=now, **changes)
@@ -159,7 +159,7 @@ class Publisher:
         for kid in self._history:
             self.sign(kid, now=now)
 
-    def head(self, kid: str, *, now: int, **changes: Any) -> Head:
+    def head(self, kid: str, /, *, now: int, **changes: Any) -> Head:
         """What a head says of a list as it stands."""
         newest, data = self._history[kid][-1], self._logs.get(kid)
         claims: dict[str, Any] = {

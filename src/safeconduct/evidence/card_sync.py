@@ -255,14 +255,14 @@ class KeySync:
     async def _by_deltas(self, held: HeldList, target: Target) -> HeldList:
         current = RevocationList.parse(self._folder.source(held), kid=self._kid)
         budget = max(held.size, limits.DELTA_BYTES)
-        try:
-            for start, end in deltas.chain(held.ctr, target.ctr):
-                data = await self._delta(start, end, max_bytes=budget)
-                budget = max(budget - len(data), 1)
+        for start, end in deltas.chain(held.ctr, target.ctr):
+            data = await self._delta(start, end, max_bytes=budget)
+            budget = max(budget - len(data), 1)
+            try:
                 current = Delta.parse(data, kid=self._kid).apply(current)
-        except SafeconductError:
-            self._folder.drop_parts(self._kid)
-            raise
+            except SafeconductError:
+                self._folder.drop_parts(self._kid)
+                raise
         self._record = replace(self._record, gave_delta=True)
         if target.head is not None and current.digest() != target.head.digest:
             raise Rejected("delta_mismatch", "The deltas lead to another list than the head speaks for.")
