@@ -275,6 +275,10 @@ CARD_IMAGE_BYTES = 8 * 1024 * 1024
 CARD_IMAGE_PIXELS = 16 * 1024 * 1024
 """Pixels of such a picture, read from its head before any is decoded: 16 MB in grey, 64 in colour."""
 
+CARD_SCAN_PIXELS = 2 * 1024 * 1024
+"""Pixels in which codes are looked for; a larger picture is made smaller first. The search takes a second for
+a page full of finder patterns, and four times as long for twice the pixels."""
+
 CARD_SVG_RUNS = 32 * 1024
 """Runs of dark modules in a code drawn as SVG: the largest code has 177 rows of 89 at most."""
 

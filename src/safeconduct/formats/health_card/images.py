@@ -5,6 +5,7 @@ no other module of the core imports this one at its top: a process loads them wi
 """
 
 import io
+import math
 import struct
 import zlib
 from typing import Any, cast
@@ -82,7 +83,7 @@ def _pixels(data: bytes) -> Bitmap:
             width, height = picture.size
             if width < 1 or height < 1 or width * height > limits.CARD_IMAGE_PIXELS:
                 raise _too_large()
-            grey = _on_white(picture)
+            grey = _reduced(_on_white(picture))
             return Bitmap(grey.width, grey.height, grey.tobytes())
     except _FAULTS:
         raise _malformed() from None
@@ -96,6 +97,15 @@ def _on_white(picture: Image.Image) -> Image.Image:
     page = Image.new("L", clear.size, 255)
     page.paste(clear.getchannel("L"), mask=clear.getchannel("A"))
     return page
+
+
+def _reduced(picture: Image.Image) -> Image.Image:
+    """The picture with no more pixels than are searched."""
+    excess = picture.width * picture.height / limits.CARD_SCAN_PIXELS
+    if excess <= 1:
+        return picture
+    smaller = (max(1, int(side / math.sqrt(excess))) for side in picture.size)
+    return picture.resize(tuple(smaller), Image.Resampling.BILINEAR)
 
 
 _FORMAT = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCodeModel2)
