@@ -48,10 +48,6 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str
     log: LogEnd | None = None
 
-    def states_the_same(self, other: "Head") -> bool:
-        """Whether another head speaks of the same list, whenever it was signed."""
-        return msgspec.structs.replace(self, iat=other.iat, exp=other.exp) == other
-
 
 def sign(head: Head, *, signer: Signer) -> str:
     """Returns a head as a compact JWS, which names its key by the thumbprint."""
