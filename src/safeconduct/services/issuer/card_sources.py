@@ -144,8 +144,8 @@ def has_types(bundle: Bundle, types: tuple[str, ...]) -> bool:
         for entry in (entries if isinstance(entries, list) else ())
         if isinstance(entry, dict)
     ]
-    found = {resource.get("resourceType") for resource in resources if isinstance(resource, dict)}
-    return found.issuperset(types)
+    found = [resource.get("resourceType") for resource in resources if isinstance(resource, dict)]
+    return all(kind in found for kind in types)
 
 
 class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
