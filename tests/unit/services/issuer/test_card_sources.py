@@ -57,7 +57,7 @@ def test_another_server_is_asked_signed_and_answers() -> None:
         "value_sets": ["https://v.example"],
         "since": "2021-03",
     }
-    verify(SECRET, body, headers[SIGNATURE_HEADER], now=NOW)
+    verify(SECRET, headers[SIGNATURE_HEADER], body, now=NOW)
 
 
 def test_without_a_secret_nothing_is_signed() -> None:
