@@ -3,8 +3,9 @@
 Integers are big-endian. In this order: "SCRIBON1"; `as_of` (8 bytes), the list's counter (8), its entries
 (8), the SHA-256 of its canonical bytes (32); the seed (32); issuer, kid and method, each with its length
 (2) before it; how many reaches there are (4) and each (8; all ones: cards whenever made), ascending; the
-functions listed, exact and reach; the SHA-256 of all that. A function: its bits (1), slots (8) and
-exceptions (4), these ascending (what is the element's own, 8, and the value, 4), and its columns.
+functions listed, exact and reach; the SHA-256 of all that; the seal (`ribbon_seal`), if any. A function:
+its bits (1), slots (8) and exceptions (4), these ascending (what is the element's own, 8, and the value,
+4), and its columns.
 """
 
 import hashlib
@@ -40,22 +41,29 @@ def encode(ribbon: Ribbon) -> bytes:
 
 
 def read(data: bytes | memoryview) -> Ribbon:
-    """Reads a ribbon, which goes on to use the bytes.
+    """Reads a ribbon, which goes on to use the bytes; its seal is not looked at.
 
     Raises Malformed "ribbon_too_large", "ribbon_malformed"; Unsupported "ribbon_version_unknown".
+    """
+    return split(data)[0]
+
+
+def split(data: bytes | memoryview) -> tuple[Ribbon, bytes, bytes]:
+    """Returns the ribbon, the SHA-256 of its bytes, and the seal behind them, which may be empty.
+
+    Raises as `read`.
     """
     if len(data) > limits.RIBBON_BYTES:
         raise Malformed("ribbon_too_large", "The ribbon is longer than allowed here.")
     view = memoryview(data)
     if bytes(view[: len(MAGIC) - 1]) == MAGIC[:-1] and bytes(view[: len(MAGIC)]) != MAGIC:
         raise Unsupported("ribbon_version_unknown", "The ribbon has a version that is not known here.")
-    body, digest = view[:-_SHA256], bytes(view[-_SHA256:])
-    if hashlib.sha256(body).digest() != digest:
-        raise _malformed("The ribbon is damaged.")
-    cursor = _Cursor(body)
+    cursor = _Cursor(view)
     ribbon = _read(cursor)
-    cursor.end()
-    return ribbon
+    digest = hashlib.sha256(view[: cursor.place]).digest()
+    if bytes(cursor.take(_SHA256)) != digest:
+        raise _malformed("The ribbon is damaged.")
+    return ribbon, digest, bytes(view[cursor.place :])
 
 
 _HEAD: Final = struct.Struct(f">8sQQQ32s{SEED_BYTES}s")
@@ -79,13 +87,13 @@ class _Cursor:
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
-        self._place = 0
+        self.place = 0
 
     def take(self, size: int) -> memoryview:
-        taken = self._data[self._place : self._place + size]
+        taken = self._data[self.place : self.place + size]
         if len(taken) != size:
             raise _malformed("The ribbon ends too early.")
-        self._place += size
+        self.place += size
         return taken
 
     def integers(self, form: struct.Struct) -> tuple[int, ...]:
@@ -97,10 +105,6 @@ class _Cursor:
             return bytes(self.take(size)).decode()
         except UnicodeDecodeError:
             raise _malformed("A name in the ribbon is not UTF-8.") from None
-
-    def end(self) -> None:
-        if self._place != len(self._data):
-            raise _malformed("The ribbon goes on behind its end.")
 
 
 def _read(cursor: _Cursor) -> Ribbon:
