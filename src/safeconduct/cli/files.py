@@ -36,6 +36,14 @@ def read_whole(place: str, *, max_bytes: int) -> bytes:
     return data
 
 
+def written_at(place: str) -> int | None:
+    """Return when a file was last written, in seconds since 1970; None for standard input."""
+    try:
+        return None if place == STANDARD_STREAM else int(Path(place).stat().st_mtime)
+    except (OSError, ValueError):
+        return None
+
+
 def write(place: str, data: bytes, *, secret: bool = False) -> None:
     """Write a file so that at any time it has its old content or all of the new.
 

@@ -113,7 +113,7 @@ def sync(
     place = folder(store, config)
     wanted = _wanted(issuers, directory, place)
     rules = _rules(status_key, unsigned=unsigned, way=way, refresh=refresh, conditional=not no_validators)
-    tls = _tls(ca)
+    tls = tls_of(ca)
 
     async def fetch(progress: "Callable[[Outcome], None]") -> "SyncReport":
         async with HttpFetcher(allow_loopback=allow_loopback, timeout=_SECONDS, tls=tls) as fetcher:
@@ -183,7 +183,8 @@ def _rules(
     )
 
 
-def _tls(ca: Path | None) -> "ssl.SSLContext | None":
+def tls_of(ca: Path | None) -> "ssl.SSLContext | None":
+    """Return how servers prove themselves: by these authorities, None for the system's. Raises WrongUse."""
     import ssl
 
     from safeconduct.cli import files

@@ -57,7 +57,9 @@ def open_claims(payload: bytes) -> CardClaims:
 
 def read_claims(claims: dict[str, Any]) -> CardClaims:
     """Read the payload of a card, decoded by `encoding.json`; raises as `open_claims`."""
-    issuer, nbf, expires, vc = map(claims.get, _CLAIMS)
+    issuer, vc = claims.get("iss"), claims.get("vc")
+    nbf: Any = claims.get("nbf")
+    expires: Any = claims.get("exp")
     if type(issuer) is not str or type(nbf) not in _NUMBERS or type(vc) is not dict:
         raise _fault(claims, iss=(str,), nbf=_NUMBERS, vc=(dict,))
     if type(expires) not in _NUMBERS and "exp" in claims:
@@ -90,7 +92,6 @@ def check_rid(rid: object) -> str:
     return rid
 
 
-_CLAIMS = ("iss", "nbf", "exp", "vc")
 _NUMBERS = (int, float)
 _ONLY_TEXT = frozenset({str})
 _RULE = "SMART Health Cards 1.4.0, Protocol details"
