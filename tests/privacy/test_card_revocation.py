@@ -87,7 +87,7 @@ def forms(value: str) -> set[bytes]:
     data = value.encode()
     hashed = [hashlib.new(name, data).digest() for name in ("sha256", "sha1", "md5")]
     digests = [form for digest in hashed for form in (digest[:8], digest.hex().encode())]
-    encoded = [b64.encode(data), *(b64.encode(digest)[:11] for digest in hashed)]
+    encoded = [b64.encode(data), *(b64.encode(digest)[:10] for digest in hashed)]
     return {data, data.hex().encode(), *(text.encode() for text in encoded), *digests}
 
 
