@@ -204,14 +204,16 @@ def test_CARD_IMAGE_PIXELS_are_the_most_and_no_more_are_decoded(monkeypatch: pyt
     "data",
     [
         b"\x89PNG\r\n\x1a\n"
-        + _chunk(b"IHDR", struct.pack(">IIBBBBB", 0x7FFFFFFF, 0x7FFFFFFF, 8, 6, 0, 0, 0)),
+        + _chunk(b"IHDR", struct.pack(">IIBBBBB", 0x7FFFFFFF, 0x7FFFFFFF, 8, 6, 0, 0, 0))
+        + _chunk(b"IDAT", b""),
         b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0),
         _png(Image.new("L", (64, 64)), "JPEG").replace(b"\0\x40\0\x40", b"\xff\xff\xff\xff"),
     ],
     ids=["png", "bmp", "jpeg"],
 )
 def test_the_size_that_a_head_claims_is_believed_before_anything_is_decoded(data: bytes) -> None:
-    assert _refusal(data) in {"card_image_too_large", "card_image_malformed"}
+    assert len(data) < 400
+    assert _refusal(data) == "card_image_too_large"
 
 
 def test_texts_within_a_picture_are_not_inflated_without_end() -> None:
