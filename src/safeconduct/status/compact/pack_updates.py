@@ -6,7 +6,7 @@ only says what there is: whatever comes out of the deltas is compared with the s
 
 import heapq
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -15,11 +15,14 @@ from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Malformed, SafeconductError
 
-SPANS: Final = (1, 16, 256)
-"""Over so many versions deltas go; those over more than one end where the number divides the version."""
+KEPT: Final = {1: 256, 16: 64, 256: 64}
+"""Over so many versions deltas go, and so many of them stay published.
 
-KEPT: Final = 64
-"""Deltas of each span that stay published: someone who was away longer fetches the whole pack."""
+Those over more than one version end where that number divides the version. From whatever version of the last
+256 they lead to the newest, and from round ones of many more; others fetch the whole pack.
+"""
+
+SPANS: Final = tuple(KEPT)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -39,7 +42,7 @@ class Updates(msgspec.Struct, frozen=True):
 
     def encode(self) -> bytes:
         """Returns the document."""
-        deltas = [{"from": step.start, "to": step.end, "bytes": step.size} for step in self.steps]
+        deltas = [(step.start, step.end, step.size) for step in self.steps]
         return json.dumps({"version": self.version, "bytes": self.size, "deltas": deltas})
 
     def way(self, version: int) -> tuple[Step, ...] | None:
@@ -66,7 +69,7 @@ def parse(data: bytes) -> Updates:
         read = msgspec.convert(json.loads(data, max_bytes=limits.JSON_BYTES), _Document)
     except (SafeconductError, msgspec.ValidationError) as error:
         raise _malformed() from error
-    steps = [Step(delta.start, delta.end, delta.size) for delta in read.deltas]
+    steps = [Step(*delta) for delta in read.deltas]
     if len(steps) > limits.PACK_DELTAS or any(not 0 < step.start < step.end for step in steps):
         raise _malformed()
     if min((read.version, read.size, *(step.size for step in steps))) < 1:
@@ -86,7 +89,7 @@ def kept(steps: Iterable[Step]) -> list[Step]:
     by_span: dict[int, list[Step]] = {}
     for step in sorted(steps, key=lambda step: -step.end):
         by_span.setdefault(step.end - step.start, []).append(step)
-    return [step for span in sorted(by_span) for step in by_span[span][:KEPT]]
+    return [step for span in sorted(by_span) for step in by_span[span][: KEPT.get(span, 0)]]
 
 
 def is_name(name: str) -> bool:
@@ -97,15 +100,9 @@ def is_name(name: str) -> bool:
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
-class _Delta(msgspec.Struct):
-    start: int = msgspec.field(name="from")
-    end: int = msgspec.field(name="to")
-    size: int = msgspec.field(name="bytes")
-
-
 class _Document(msgspec.Struct):
     version: int
-    deltas: Sequence[_Delta]
+    deltas: list[tuple[int, int, int]]
     size: int = msgspec.field(name="bytes")
 
 
