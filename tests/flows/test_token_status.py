@@ -1,4 +1,4 @@
-"""A credential's status from issuance to a verifier's refusal: issued, shown, changed, published, shown again."""
+"""A credential's status from issuance to refusal: issued, shown, changed, published, and shown again."""
 
 import asyncio
 import contextlib

@@ -1,6 +1,7 @@
 """What the commands that verify share: whom to believe, and the options that say so."""
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +9,16 @@ import typer
 from safeconduct.cli.options import LATEST
 
 if TYPE_CHECKING:
+    from safeconduct.status.token_list import CredentialStatus, TokenStatusLists
     from safeconduct.trust import Trust
+
+
+class StatusPolicy(StrEnum):
+    """What becomes of a credential whose status cannot be read."""
+
+    FAIL_CLOSED = "fail-closed"
+    FAIL_OPEN = "fail-open"
+
 
 IssuerKeys = Annotated[
     list[str] | None,
@@ -51,6 +61,57 @@ MaxAge = Annotated[
     int | None,
     typer.Option("--max-age", metavar="SECONDS", min=0, max=LATEST, help="How old the key binding may be."),
 ]
+
+
+StatusListFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status-list",
+        metavar="FILE",
+        help="A Status List Token (JWT or CWT) to look the credential's status up in. May be repeated.",
+    ),
+]
+StatusPolicyName = Annotated[
+    StatusPolicy | None,
+    typer.Option(
+        "--status-policy",
+        help="A credential that has a status must be good by one of the lists (fail-closed), or is refused "
+        "only if a list says so (fail-open). With --status-list, fail-closed unless said; without both, "
+        "nobody looks.",
+    ),
+]
+StatusMaxAge = Annotated[
+    int | None,
+    typer.Option(
+        "--status-max-age", metavar="SECONDS", min=0, max=LATEST, help="How old a status list may be."
+    ),
+]
+
+
+def status_lists(names: Iterable[str] | None) -> "TokenStatusLists | None":
+    """Return what the option --status-list gives, None without it. Raises WrongUse."""
+    from safeconduct.cli import files
+    from safeconduct.cli.faults import WrongUse
+    from safeconduct.errors import SafeconductError
+    from safeconduct.limits import STATUS_TOKEN_BYTES
+    from safeconduct.status.token_list import TokenStatusLists
+
+    if not names:
+        return None
+    received = []
+    for name in names:
+        data = files.read_whole(name, max_bytes=STATUS_TOKEN_BYTES)
+        try:
+            TokenStatusLists.of(data)
+        except SafeconductError as error:
+            raise WrongUse(f"{files.shown(name)} is no Status List Token: {error.reason}") from None
+        received.append(data)
+    return TokenStatusLists.of(*received)
+
+
+def status_json(status: "CredentialStatus | None") -> dict[str, str]:
+    """Return what an answer in JSON says of the status: nothing where the credential has none."""
+    return {} if status is None else {"status": status.state}
 
 
 def trust(issuer_keys: Iterable[str], trust_file: str | None) -> "Trust":

@@ -6,7 +6,20 @@ import typer
 
 from safeconduct.cli.options import AsJson, audience_name, moment
 from safeconduct.cli.sd_jwt.options import Accept, NonceText, ProfileChoice, leniencies, nonce_text
-from safeconduct.cli.verifying import At, Audience, HolderKeys, IssuerKeys, Leeway, MaxAge, TrustFile
+from safeconduct.cli.verifying import (
+    At,
+    Audience,
+    HolderKeys,
+    IssuerKeys,
+    Leeway,
+    MaxAge,
+    StatusListFiles,
+    StatusMaxAge,
+    StatusPolicyName,
+    TrustFile,
+    status_json,
+    status_lists,
+)
 from safeconduct.cli.verifying import trust as trust_of
 
 PresentationFile = Annotated[
@@ -50,13 +63,17 @@ def verify(
     holder_key: HolderKeys = None,
     leeway: Leeway = 0,
     max_age: MaxAge = None,
+    status_list: StatusListFiles = None,
+    status_policy: StatusPolicyName = None,
+    status_max_age: StatusMaxAge = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify a presentation and print the disclosed claims as JSON.
 
     Exit status 0: valid. 1: not acceptable, with "code: reason" on standard error. With --json, standard
-    output has {"claims", "key_binding"} or {"code", "reason"}. Without --nonce any nonce is accepted: a
-    presentation can then be replayed.
+    output has {"claims", "key_binding"} or {"code", "reason"}, and "status" for a credential that has one.
+    Without --nonce any nonce is accepted: a presentation can then be replayed. Without --status-list and
+    --status-policy nobody looks whether it was revoked.
 
     \b
     Example:
@@ -74,18 +91,20 @@ def verify(
         key_binding=WAIVED if no_key_binding else "demanded",
         leeway=leeway,
         max_age=max_age,
+        status="if-given" if status_policy is None else status_policy.value,
+        status_max_age=status_max_age,
         types=None if types is None else frozenset(types),
         require_claims=frozenset(require or ()),
         profiles=tuple(sd_jwt.PROFILES) if profile is None else (profile.value,),
         accept=leniencies(accept),
         holder_keys=tuple(keyfiles.read_public(name) for name in holder_key or ()),
     )
-    anchors = trust_of(issuer_key or (), trust)
+    anchors, lists = trust_of(issuer_key or (), trust), status_lists(status_list)
     data = files.read(file, max_bytes=TOKEN_BYTES).strip()
-    verified = sd_jwt.verify(data, trust=anchors, policy=policy, now=moment(at))
+    verified = sd_jwt.verify(data, trust=anchors, policy=policy, now=moment(at), status_lists=lists)
     claims = verified.claims.to_json()
     if as_json:
         binding = None if verified.key_binding is None else verified.key_binding.to_json()
-        output.write_json({"claims": claims, "key_binding": binding})
+        output.write_json({"claims": claims, "key_binding": binding, **status_json(verified.status)})
     else:
         output.write_json(claims)

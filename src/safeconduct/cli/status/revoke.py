@@ -50,29 +50,56 @@ def revoke(
             help="Only health cards made before this second, in seconds since 1970.",
         ),
     ] = None,
+    issued: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--issued",
+            metavar="ID",
+            help="Credentials of another kind, by the id that `safeconduct issued find` shows. May be "
+            "repeated.",
+        ),
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reference",
+            metavar="REFERENCE",
+            help="All credentials of another kind that were issued under this reference. May be repeated.",
+        ),
+    ] = None,
+    suspend: Annotated[
+        bool,
+        typer.Option("--suspend", help="With --issued or --reference: for a while, instead of for good."),
+    ] = False,
     reinstate: Annotated[
-        bool, typer.Option("--reinstate", help="Take the revocation back, instead.")
+        bool,
+        typer.Option(
+            "--reinstate", help="Take the revocation of health cards, or a suspension, back instead."
+        ),
     ] = False,
     tenant: Tenant = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke health cards, or take that back.
+    """Revoke health cards and other credentials, or take that back.
 
     Verifiers learn of it when the status is next published. What is revoked already stays so; of two times
-    the later one counts.
+    the later one counts. Other credentials than health cards are revoked for good, or suspended.
 
     \b
-    Example:
+    Examples:
       safeconduct status revoke --subject urn:example:person:1 --before 1800000000
+      safeconduct status revoke --reference "case 4711" --suspend
     """
     from safeconduct.cli import output
     from safeconduct.cli.faults import WrongUse
     from safeconduct.cli.status import desk
     from safeconduct.settings import IssuerSettings
 
-    if sum(map(bool, (subject, card, rid))) != 1:
-        raise WrongUse("say what to revoke: one of --subject, --card and --rid")
+    if sum(map(bool, (subject, card, rid, issued or reference))) != 1:
+        raise WrongUse("say what to revoke: one of --subject, --card, --rid, --issued and --reference")
+    if suspend and (reinstate or not (issued or reference)):
+        raise WrongUse("--suspend goes with --issued and --reference, and without --reinstate")
     if kid is not None and not rid:
         raise WrongUse("--kid goes with --rid")
     if before is not None and reinstate:
@@ -88,7 +115,20 @@ def revoke(
             done += await _of_rid(register, one, kid, before, reinstate=reinstate)
         return done
 
-    changed = desk.at_desk(change, config=config, tenant=tenant)
+    if issued or reference:
+        if before is not None:
+            raise WrongUse("--before is for health cards")
+        from safeconduct.cli.status import credentials
+
+        changed = credentials.change(
+            issued=issued or [],
+            references=reference or [],
+            to="valid" if reinstate else "suspended" if suspend else "invalid",
+            config=config,
+            tenant=tenant,
+        )
+    else:
+        changed = desk.at_desk(change, config=config, tenant=tenant)
     if as_json:
         output.write_json({"changed": changed})
     elif changed:
