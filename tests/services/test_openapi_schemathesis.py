@@ -11,8 +11,10 @@ import sys
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.flows.card_stage import BUNDLE, CARDS
 from tests.services.live import ADMIN_TOKEN, Live, live_issuer, live_status, live_wallet_server
 
 from safeconduct.settings import IssuerSettings, KeyPlace
@@ -87,14 +89,26 @@ def hold(
     assert site.failures == []
 
 
+def with_cards(folder: Path) -> dict[str, Any]:
+    """Settings of an issuer that makes health cards."""
+    bundles = folder / "bundles"
+    bundles.mkdir()
+    (bundles / "0.json").write_text(json.dumps(BUNDLE))
+    key = KeyPlace(folder / "card.pem")
+    return {"card_issuer": CARDS, "card_signing_key": key, "card_bundles": str(bundles)}
+
+
 def test_management_of_an_issuer(tmp_path: Path) -> None:
-    with live_issuer(tmp_path) as site:
+    with live_issuer(tmp_path, **with_cards(tmp_path)) as site:
         hold(site, site.admin, tmp_path, authorization=BEARER, lines=CURSORS)
 
 
 def test_management_of_several_issuers(tmp_path: Path) -> None:
     tenant = IssuerSettings(
-        name="one", identifier="http://127.0.0.1:9/one", signing_key=KeyPlace(tmp_path / "one.pem")
+        name="one",
+        identifier="http://127.0.0.1:9/one",
+        signing_key=KeyPlace(tmp_path / "one.pem"),
+        **with_cards(tmp_path),
     )
     # The boundaries of the schemas are those of one issuer.
     lines = ["[parameters]", 'tenant = "one"', *CURSORS]
