@@ -19,7 +19,7 @@ from safeconduct.ids import Random
 from safeconduct.status.card_revocation.crl import RevocationList
 from safeconduct.status.card_revocation.rids import Reach, covers
 from safeconduct.status.compact.linear import SEED_BYTES, Function, fingerprints, values
-from safeconduct.status.states import GOOD, REVOKED, Status
+from safeconduct.status.states import GOOD, REVOKED, Status, unknown
 
 LISTED: Final = b"listed"
 EXACT: Final = b"exact"
@@ -92,16 +92,16 @@ class Ribbon(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def status(self, identifier: str | None, nbf: float) -> Status:
-        """Returns what the list says of a card: good, revoked, or "revoked, confirm" for some made later.
+        """Returns what the list says of a card: good, revoked, or "unknown, stale" for some made later.
 
         identifier: what the card is called under the list's method, None if it has no name there.
-        nbf: when it was made, in seconds, also with a fraction. One of hundred or so good cards made at
-        `as_of` or later is to be confirmed, if the list has entries that reach so far.
+        nbf: when it was made, in seconds, also with a fraction. Of one in a hundred or so of the cards made
+        at `as_of` or later only a newer ribbon or the list itself can tell, if entries reach so far.
         """
         found = () if identifier is None else self.entry(identifier)
         if not found or not covers(found[0], nbf):
             return GOOD
-        return REVOKED if nbf < self.as_of else TO_CONFIRM
+        return REVOKED if nbf < self.as_of else _NOT_COUNTED
 
     def entry(self, identifier: str) -> tuple[()] | tuple[Reach]:
         """Returns how far the list's entry reaches; nothing if there is certainly no entry."""
@@ -115,7 +115,7 @@ class Ribbon(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Ribbon {self.count} entries>"
 
 
-TO_CONFIRM: Final = Status("revoked", "confirm")
+_NOT_COUNTED: Final = unknown("stale")
 
 
 def _listed(entries: Mapping[bytes, Reach], seed: bytes, others: int) -> Function:

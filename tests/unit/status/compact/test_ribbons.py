@@ -8,7 +8,9 @@ from safeconduct.encoding import b64
 from safeconduct.errors import Rejected, Unsupported
 from safeconduct.status.card_revocation.crl import RevocationList
 from safeconduct.status.card_revocation.deltas import Delta
+from safeconduct.status.card_revocation.lists import RevocationLists
 from safeconduct.status.card_revocation.rids import Reach
+from safeconduct.status.card_sources import CardStatusSources
 from safeconduct.status.compact.ribbon import Ribbon
 from safeconduct.status.compact.ribbons import Ribbons
 from safeconduct.status.states import GOOD, REVOKED, Status, unknown
@@ -126,3 +128,17 @@ def test_a_change_that_does_not_follow_is_refused(fault: str) -> None:
         held.update("https://other.example" if fault == "other issuer" else ISSUER, delta)
 
     assert refused.value.code == "delta_mismatch"
+
+
+def test_a_later_card_is_left_to_who_knows_more() -> None:
+    every = rids(3000, seed=9)
+    held = Ribbons()
+    held.add(made(dict.fromkeys(every[:60]), every))
+    chance = next(rid for rid in rids(20_000, seed=4) if said(held, Card(rid, nbf=AS_OF)).state != "good")
+    lists = RevocationLists()
+    lists.add(RevocationList(kid=KID, ctr=7, entries=dict.fromkeys(every[:60])), issuer=ISSUER)
+    both = CardStatusSources([held, lists])
+
+    assert said(held, Card(chance, nbf=AS_OF)) == unknown("stale")
+    assert both.card_status(Card(chance, nbf=AS_OF), crl_version=7, now=AS_OF) == GOOD
+    assert both.card_status(Card(every[0], nbf=AS_OF), crl_version=7, now=AS_OF) == REVOKED
