@@ -15,6 +15,9 @@ from safeconduct.formats.health_card import ParsedCard
 from safeconduct.status.card_keys import CardKeySource, CardTrust, KeySet, certified, read_key_set, read_keys
 from safeconduct.status.card_revocation.lists import RevocationLists
 from safeconduct.status.card_sources import CardStatusSources
+from safeconduct.status.compact import ribbon_file
+from safeconduct.status.compact.ribbon import Ribbon
+from safeconduct.status.compact.ribbons import Ribbons
 from safeconduct.status.states import CardStatusSource
 from safeconduct.trust import WAIVED
 
@@ -56,7 +59,7 @@ class Evidence:
         self._status: list[CardStatusSource] = []
         self._directories: list[CardKeySource] = []
         if sources.crls:
-            self._status.append(_lists(sources.crls, sources.max_age))
+            self._status += _lists(sources.crls, sources.max_age)
         if sources.store is not None:
             self._add_store(sources.store)
         if sources.pack is not None:
@@ -104,8 +107,8 @@ class Evidence:
 
     def _add_directory(self, data: bytes) -> None:
         """Take a directory: a snapshot, issuers with their JWKS, or a list of issuers alone."""
+        from safeconduct.evidence.directories import read_issuers
         from safeconduct.status import card_snapshot
-        from safeconduct.status.issuer_directory import read_directory
 
         try:
             members = json.loads(data, max_bytes=limits.SNAPSHOT_BYTES)
@@ -114,7 +117,7 @@ class Evidence:
             elif isinstance(members, dict) and "participating_issuers" not in members:
                 self._directories.append(CardTrust({url: _keys(entry) for url, entry in members.items()}))
             else:
-                self._listed = frozenset(issuer.url for issuer in read_directory(data))
+                self._listed = frozenset(read_issuers(data))
         except SafeconductError as error:
             raise WrongUse(f"--directory holds no directory of issuers: {error.reason}") from None
 
@@ -145,12 +148,27 @@ def _keys(entry: object) -> KeySet:
     return read_keys(keys)
 
 
-def _lists(places: Sequence[str], max_age: int | None) -> RevocationLists:
-    lists = RevocationLists(max_age=max_age)
+def _lists(places: Sequence[str], max_age: int | None) -> list[CardStatusSource]:
+    """Reads revocation lists and ribbons, told apart by how they begin."""
+    lists, ribbons = RevocationLists(max_age=max_age), Ribbons(max_age=max_age)
+    used: list[CardStatusSource] = []
     for place in places:
         data = files.read(place, max_bytes=limits.CRL_BYTES)
-        lists.read(data, fetched_at=files.written_at(place))
-    return lists
+        is_ribbon = data.startswith(ribbon_file.MAGIC)
+        if is_ribbon:
+            ribbons.add(_ribbon(place, data))
+        else:
+            lists.read(data, fetched_at=files.written_at(place))
+        source = ribbons if is_ribbon else lists
+        used += [] if source in used else [source]
+    return used
+
+
+def _ribbon(place: str, data: bytes) -> Ribbon:
+    try:
+        return ribbon_file.read(data)
+    except SafeconductError as error:
+        raise WrongUse(f"{files.shown(place)} is no whole ribbon: {error.reason}") from None
 
 
 def _certificates(places: Sequence[str]) -> "tuple[Certificate, ...]":

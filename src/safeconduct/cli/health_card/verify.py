@@ -30,7 +30,9 @@ Jwks = Annotated[
 ]
 Crls = Annotated[
     list[str] | None,
-    typer.Option("--crl", metavar="FILE", help="A revocation list of an issuer. May be repeated."),
+    typer.Option(
+        "--crl", metavar="FILE", help="A revocation list or a ribbon of an issuer. May be repeated."
+    ),
 ]
 Directory = Annotated[
     str | None,

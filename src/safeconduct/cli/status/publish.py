@@ -18,6 +18,14 @@ def publish(
             show_default=False,
         ),
     ] = None,
+    ribbon: Annotated[
+        bool,
+        typer.Option(
+            "--ribbon",
+            help="Also write crl/KID.ribbon: each list in about a byte an entry, exact for all cards made "
+            "so far, which must all have their rid from here. It shows how many they are.",
+        ),
+    ] = False,
     now: Now = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -37,24 +45,35 @@ def publish(
     from safeconduct.services.card_register import CardRegister
     from safeconduct.services.status import publishing
     from safeconduct.services.status.publishing import Published
+    from safeconduct.services.status.ribbons import PublishedRibbons, publish_ribbons
     from safeconduct.storage import Database
     from safeconduct.storage.migrations import ISSUER
 
     settings = operating.settings(config)
 
-    async def bring_up_to_date() -> Published:
+    at = options.moment(now)
+
+    async def bring_up_to_date() -> tuple[Published, PublishedRibbons | None]:
         async with await Database.open(settings.issuer.database, branch=ISSUER) as database:
             for issuer in settings.issuer.issuers:
                 url = settings.card_issuer_of(issuer)
                 if url and desk.has_own_key(issuer):
                     await desk.register_own_key(CardRegister(database, url), issuer)
-            return await publishing.publish(settings, database, now=options.moment(now), tree=folder)
+            done = await publishing.publish(settings, database, now=at, tree=folder)
+            if not ribbon:
+                return done, None
+            return done, await publish_ribbons(settings, database, now=at, tree=folder)
 
-    done = operating.carry_out(bring_up_to_date())
+    done, ribbons = operating.carry_out(bring_up_to_date())
     where = str(folder or settings.status.tree)
     if as_json:
-        output.write_json({"tree": where, "changed": done.changed, "lists": done.lists})
+        more = {} if ribbons is None else {"ribbons": ribbons.written, "without_ribbon": ribbons.left_out}
+        output.write_json({"tree": where, "changed": done.changed, "lists": done.lists, **more})
     else:
         output.note(f"published in {where}: {done.lists} lists, {done.changed} files changed")
         if not done.lists:
             output.note("no key of health cards is published; `safeconduct status allocate` makes the first")
+        if ribbons is not None:
+            output.note(f"{ribbons.written} ribbons are new")
+        if ribbons is not None and ribbons.left_out:
+            output.note(f"{ribbons.left_out} keys have no ribbon: not all of their cards had a rid from here")
