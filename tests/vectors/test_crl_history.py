@@ -5,6 +5,7 @@ counters that leap, a JWKS that lags behind its list, counters as text.
 """
 
 import asyncio
+import functools
 import itertools
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.killing import killed_at
 from tests.status_host import Host, Publisher
 
 from safeconduct.crypto.keys import Key
@@ -277,6 +279,22 @@ def test_faults_on_the_way_end_in_the_same_sets(
         "spoil_head": {"head_malformed"},
     }
     assert detours >= expected.get(fault.__name__, set())
+
+
+@pytest.mark.parametrize("way", ["full", "delta", "log"])
+def test_synchronisations_that_are_killed_end_in_the_same_sets(
+    way: str, events: list[Event], keys: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    replay = Replay(keys, events)
+    kills = 0
+    for place, (now, event, _) in enumerate(replay.run(events)):
+        if place % 12 == 11:
+            work = functools.partial(synced, replay.host, event.iss, tmp_path, now, RULES[way])
+            kills += killed_at(place // 12 % 16, work)
+        if place % 24 == 12 or place > 560:
+            assert synced(replay.host, event.iss, tmp_path, now, RULES[way]).faults == ()
+    assert kills > 25
+    assert held_sets(tmp_path, events) == final_sets(events)
 
 
 def test_a_host_that_goes_back_and_forth_is_never_followed_back(
