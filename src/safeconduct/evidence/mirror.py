@@ -15,13 +15,10 @@ from safeconduct.status.compact import body, hashed
 from safeconduct.status.compact.body import EntryRow, IssuerRow
 from safeconduct.status.compact.pack import Pack, card_key
 from safeconduct.status.compact.packing import CarriedList, Gathered, GatheredIssuer, HashedList
-from safeconduct.status.issuer_directory import ListedIssuer
 from safeconduct.status.states import Reason
 
 
-def of_store(
-    store: CardStore, issuers: Iterable[ListedIssuer], *, as_of: int, now: int
-) -> list[GatheredIssuer]:
+def of_store(store: CardStore, issuers: Iterable[str], *, as_of: int, now: int) -> list[GatheredIssuer]:
     """Return what a store holds of the issuers; of those that it never reached, nothing.
 
     as_of: when the last synchronisation began: what was had since is as fresh as the pack. now: in seconds.
@@ -61,16 +58,15 @@ _STATES: Final[Mapping[Reason | None, int]] = {
 }
 
 
-def _of_store(store: CardStore, issuer: ListedIssuer, as_of: int, now: int) -> GatheredIssuer | None:
-    record, keys = store.issuer(issuer.url), store.keys(issuer.url)
+def _of_store(store: CardStore, issuer: str, as_of: int, now: int) -> GatheredIssuer | None:
+    record, keys = store.issuer(issuer), store.keys(issuer)
     if record is None or keys is None:
         return None
     return GatheredIssuer(
-        url=issuer.url,
-        name=issuer.name,
+        url=issuer,
         since=_since(record.fetched_at, as_of),
         keys=tuple(
-            _with_list(store, issuer.url, key, demanded=record.demands_head, as_of=as_of, now=now)
+            _with_list(store, issuer, key, demanded=record.demands_head, as_of=as_of, now=now)
             for key in keys.keys
         ),
     )

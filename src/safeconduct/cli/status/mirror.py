@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from safeconduct.status.card_snapshot import Snapshot
     from safeconduct.status.compact.pack import Pack
     from safeconduct.status.compact.packing import GatheredIssuer
-    from safeconduct.status.issuer_directory import ListedIssuer
 
 _DAY = 86400
 _NAME = "status"
@@ -139,7 +138,7 @@ def mirror(
             else:
                 report, found = None, gathering.of_snapshot(taken)
             if before is not None:
-                wanted = [issuer.url for issuer in listed] if taken is None else []
+                wanted = listed if taken is None else []
                 found = gathering.with_previous(found, wanted, previous=before)
             if not found:
                 raise Rejected("mirror_empty", "Nothing could be had of any issuer.")
@@ -219,23 +218,22 @@ _PIECE_SECONDS = 120.0
 """For a piece of 8 MiB."""
 
 
-def _wanted(issuers: Sequence[str], directory: str | None) -> list["ListedIssuer"]:
+def _wanted(issuers: Sequence[str], directory: str | None) -> list[str]:
     from safeconduct.cli import files
     from safeconduct.cli.faults import WrongUse, printable
     from safeconduct.errors import SafeconductError
-    from safeconduct.limits import ISSUER_LIST_BYTES
+    from safeconduct.evidence.directories import read_issuers
+    from safeconduct.limits import SNAPSHOT_BYTES
     from safeconduct.status.card_keys import check_issuer_url
-    from safeconduct.status.issuer_directory import ListedIssuer, read_directory
 
     for url in issuers:
         try:
             check_issuer_url(url)
         except SafeconductError:
             raise WrongUse(f"{printable(url)} is no issuer: give https URLs without / at the end") from None
-    listed = [ListedIssuer(url) for url in issuers]
-    if directory is not None:
-        listed += read_directory(files.read_whole(directory, max_bytes=ISSUER_LIST_BYTES))
-    return listed
+    if directory is None:
+        return list(issuers)
+    return [*issuers, *read_issuers(files.read_whole(directory, max_bytes=SNAPSHOT_BYTES))]
 
 
 def _snapshot(
@@ -262,9 +260,7 @@ def _snapshot(
     )
 
 
-async def _fetched(
-    issuers: Sequence["ListedIssuer"], store: Path, at_once: int, *, quiet: bool
-) -> "SyncReport":
+async def _fetched(issuers: Sequence[str], store: Path, at_once: int, *, quiet: bool) -> "SyncReport":
     import time
 
     from safeconduct.cli.progress import shown
@@ -278,7 +274,7 @@ async def _fetched(
 
         async with HttpFetcher(allow_loopback=True) as fetcher:
             return await sync(
-                [issuer.url for issuer in issuers],
+                issuers,
                 folder=store,
                 fetcher=fetcher,
                 clock=lambda: int(time.time()),
@@ -287,7 +283,7 @@ async def _fetched(
             )
 
 
-def _of_store(issuers: Sequence["ListedIssuer"], store: Path, began: int, now: int) -> list["GatheredIssuer"]:
+def _of_store(issuers: Sequence[str], store: Path, began: int, now: int) -> list["GatheredIssuer"]:
     from safeconduct.evidence import mirror as gathering
     from safeconduct.evidence.card_store import CardStore
 

@@ -1,0 +1,78 @@
+"""Packs as files, and the versions that were met."""
+
+from pathlib import Path
+
+import pytest
+from tests import packs
+from tests.packs import KEY, MIRROR, NOW, Card
+
+from safeconduct.errors import Malformed, Rejected
+from safeconduct.evidence.packs import SeenVersions, open_pack, source_of
+from safeconduct.status.states import GOOD, Status, unknown
+
+CONFIRM = Status("revoked", "confirm")
+
+
+def _write(path: Path, **more: int) -> Path:
+    path.write_bytes(packs.file(packs.issuer(packs.crl({"rid": None})), **more))
+    return path
+
+
+def test_a_file_is_a_source_of_status_and_of_keys(tmp_path: Path) -> None:
+    source = source_of(_write(tmp_path / "status.pack"), keys=[MIRROR.public])
+
+    assert source.card_status(Card("rid"), crl_version=3, now=NOW) == CONFIRM
+    assert source.card_status(Card("other"), crl_version=3, now=NOW) == GOOD
+    assert set(source.keys_named(KEY.kid)) == {Card().issuer}
+
+
+def test_a_pack_that_is_replaced_stays_readable_to_those_who_have_it_open(tmp_path: Path) -> None:
+    path = _write(tmp_path / "status.pack")
+    opened = open_pack(path, keys=[MIRROR.public])
+
+    draft = tmp_path / "draft"
+    draft.write_bytes(packs.file(packs.issuer(packs.crl({})), version=2))
+    draft.replace(path)
+
+    assert opened.card_status(Card("rid"), crl_version=3, now=NOW) == CONFIRM
+    assert open_pack(path, keys=[MIRROR.public]).card_status(Card("rid"), crl_version=3, now=NOW) == GOOD
+
+
+def test_the_highest_version_that_was_met_is_remembered(tmp_path: Path) -> None:
+    seen = SeenVersions(tmp_path / "state" / "seen")
+    open_pack(_write(tmp_path / "new.pack", version=5), keys=[MIRROR.public], seen=seen)
+
+    assert SeenVersions(tmp_path / "state" / "seen").of("status") == 5
+    old = _write(tmp_path / "old.pack", version=4)
+    with pytest.raises(Rejected) as refused:
+        open_pack(old, keys=[MIRROR.public], seen=seen)
+    assert refused.value.code == "pack_rolled_back"
+    source = source_of(old, keys=[MIRROR.public], seen=seen)
+    assert source.card_status(Card("rid"), crl_version=3, now=NOW) == unknown("stale")
+    # Without that memory, the old one would be taken: what guards is the memory.
+    assert open_pack(old, keys=[MIRROR.public]).head.version == 4
+
+
+def test_a_forged_version_is_not_remembered(tmp_path: Path) -> None:
+    seen = SeenVersions(tmp_path / "seen")
+    source_of(_write(tmp_path / "status.pack", version=99), keys=[KEY.key], seen=seen)
+
+    assert seen.of("status") == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"[]", b'{"status": "5"}', b'{"status": true}'])
+def test_a_damaged_memory_is_said_to_be_one(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "seen").write_bytes(data)
+
+    with pytest.raises(Malformed) as refused:
+        SeenVersions(tmp_path / "seen").of("status")
+    assert refused.value.code == "pack_seen_malformed"
+
+
+@pytest.mark.parametrize("data", [b"", b"no pack at all"])
+def test_a_file_that_is_no_pack_gives_the_reason(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "status.pack").write_bytes(data)
+
+    source = source_of(tmp_path / "status.pack", keys=[MIRROR.public])
+
+    assert source.card_status(Card("rid"), crl_version=3, now=NOW) == unknown("malformed")
