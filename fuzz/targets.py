@@ -1,10 +1,34 @@
 """The table of all targets; a new parser gets a line in one of the modules named here."""
 
-from fuzz import attestations, card_status, encodings, envelopes, issuance, keys, messages, sd_cwt, sd_jwt
+from fuzz import (
+    attestations,
+    card_carriers,
+    card_status,
+    encodings,
+    envelopes,
+    health_card,
+    issuance,
+    keys,
+    messages,
+    sd_cwt,
+    sd_jwt,
+)
 from fuzz.judgement import Target
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (encodings, keys, envelopes, sd_cwt, sd_jwt, messages, issuance, attestations, card_status)
+    for module in (
+        encodings,
+        keys,
+        envelopes,
+        sd_cwt,
+        sd_jwt,
+        messages,
+        issuance,
+        attestations,
+        card_carriers,
+        card_status,
+        health_card,
+    )
     for target in module.TARGETS
 }
