@@ -120,6 +120,9 @@ def _barcodes(bitmap: Bitmap) -> list[zxingcpp.Barcode]:
         raise _malformed() from None
 
 
+_TO_MODULES = b"\1" + bytes(255)  # black is dark
+
+
 def _code(found: zxingcpp.Barcode) -> Code | None:
     """What a code says of itself; None if it is none of a card."""
     try:
@@ -129,14 +132,14 @@ def _code(found: zxingcpp.Barcode) -> Code | None:
     if not text.startswith(qr.PREFIX):
         return None
     extra = cast(dict[str, Any], found.extra)
-    modules = memoryview(cast(Any, found.to_image(scale=1, add_quiet_zones=False)))
-    rows = cast(list[list[int]], modules.tolist())
+    seen = memoryview(cast(Any, found.to_image(scale=1, add_quiet_zones=False)))
+    side, modules = math.isqrt(seen.nbytes), seen.tobytes().translate(_TO_MODULES)
     return Code(
         text=text,
         version=int(extra["Version"]),
         level=extra["ECLevel"],
         mask=int(extra["DataMask"]),
-        modules=tuple(bytes(value == 0 for value in row) for row in rows),
+        modules=tuple([modules[at : at + side] for at in range(0, side * side, side)]),
         damaged=float(extra["UEC"]) < 1,
     )
 

@@ -90,10 +90,12 @@ def _runs(path: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _enlarged(rows: list[bytearray], scale: int) -> Bitmap:
-    larger = b"".join(
-        b"".join(row[column : column + 1] * scale for column in range(_LARGEST)) * scale for row in rows
-    )
+    larger = b"".join([_enlarged_row(row, scale) * scale for row in rows])
     return Bitmap(_LARGEST * scale, _LARGEST * scale, larger)
+
+
+def _enlarged_row(row: bytearray, scale: int) -> bytes:
+    return b"".join([row[column : column + 1] * scale for column in range(_LARGEST)])
 
 
 def _malformed() -> Malformed:
