@@ -54,6 +54,7 @@ class Tree:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            _date_later(draft, target)
             draft.replace(target)
         except OSError:
             with suppress(OSError):
@@ -71,6 +72,20 @@ class Tree:
 _LOCK = ".publishing"
 _DRAFT = ".draft-"
 _FOLDERS = ("crl", "status-lists")
+
+
+def _date_later(draft: Path, target: Path) -> None:
+    """Gives a draft a later second than the file has that it will replace.
+
+    Hosts such as nginx know a file by its length and the second of its last change: of two lists of one
+    length written in one second, who has the first would be told that it is the newest.
+    """
+    try:
+        before = int(target.stat().st_mtime)
+    except FileNotFoundError:
+        return
+    if int(draft.stat().st_mtime) <= before:
+        os.utime(draft, (before + 1, before + 1))
 
 
 def _sync(folder: Path) -> None:
