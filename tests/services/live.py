@@ -144,16 +144,19 @@ def live_verifier(folder: Path, **settings: Any) -> AbstractContextManager[Live]
 
 
 def live_status(
-    folder: Path, *, publish: Publish | None = None, **settings: Any
+    folder: Path, *, publish: Publish | None = None, issuer: IssuerSettings | None = None, **settings: Any
 ) -> AbstractContextManager[Live]:
-    """A service for the tree `tree` of the folder; it publishes only where it is given with what."""
+    """A service for the tree `tree` of the folder; it publishes from an issuer's database, or as it is told.
+
+    With neither, it only gives out what is there.
+    """
     chosen = StatusSettings(
         **{
             "identifier": IDENTIFIER,
             "port": 0,
             "admin_port": 0,
             "tree": folder / "tree",
-            "refresh": 0 if publish is None else 3600,
+            "refresh": 0 if publish is None and issuer is None else 3600,
             "admin_token": Secret(ADMIN_TOKEN),
             **settings,
         }
@@ -161,7 +164,10 @@ def live_status(
     return _live(
         "status",
         lambda telemetry: open_status(
-            Settings(status=chosen), telemetry=telemetry, clock=_now, publish=publish
+            Settings(status=chosen, issuer=issuer or IssuerSettings()),
+            telemetry=telemetry,
+            clock=_now,
+            publish=publish,
         ),
     )
 

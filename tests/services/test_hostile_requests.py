@@ -97,6 +97,8 @@ def is_refusal(answer: Answer, *, page: bool = False) -> bool:
         return True
     if answer.headers["content-type"] == "application/problem+json":
         return answer.members.keys() >= {"type", "title", "status", "detail", "code"}
+    if answer.headers["content-type"] == "application/fhir+json":
+        return answer.members.keys() == {"resourceType", "issue"}
     assert answer.headers["content-type"] == "application/json"
     return answer.members.keys() == {"error", "error_description"}
 
@@ -124,7 +126,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 ISSUER_POSTS = ("/nonce", "/credential", "/deferred_credential", "/notification", "/token", "/par")
-MANAGEMENT_POSTS = ("/offers", "/links", "/keys/rotate", "/deferred/x/approve", "/deferred/x/deny")
+MANAGEMENT_POSTS = (
+    *("/offers", "/links", "/keys/rotate", "/deferred/x/approve", "/deferred/x/deny"),
+    *("/cards", "/fhir/Patient/x/$health-cards-issue"),
+)
 WALLET_SERVER_POSTS = ("/sessions", "/forward/credential", "/forward/deferred", "/forward/notification")
 
 

@@ -77,7 +77,7 @@ def _operation_outcome(error: SafeconductError) -> Response:
     issue = {
         "severity": "error",
         "code": _ISSUES.get(error.http_status, "invalid"),
-        "details": {"coding": [{"system": "urn:ietf:rfc:9457", "code": error.code}]},
+        "details": {"coding": [{"code": error.code}]},
         "diagnostics": error.reason,
     }
     return responses.body(
