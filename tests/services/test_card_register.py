@@ -146,8 +146,8 @@ def test_what_was_revoked_can_be_taken_back(desk: Desk) -> None:
     desk("revoke_subject", "a", before=None)
     assert desk.take(kid).entries == {rid: None}
 
-    assert desk("reinstate_subject", "a") == 1
-    assert desk("reinstate_subject", "a") == 0
+    assert desk("reinstate_subjects", ["a"]) == 1
+    assert desk("reinstate_subjects", ["a"]) == 0
 
     assert desk.take(kid).entries == {}
     assert desk.take(kid).ctr == 2
@@ -181,11 +181,25 @@ def test_a_derived_rid_gives_way_to_a_random_one_once_it_is_revoked(deriving: De
     assert drawn in deriving.take(kid).entries
 
 
+def test_several_subjects_are_done_all_or_none(desk: Desk) -> None:
+    kid = desk.new_key()
+    given = desk("allocate_each", kid, ["a", "b", "a"], now=NOW)
+    assert given[0] == given[2] != given[1]
+
+    assert code_of(desk, "revoke_subjects", ["a", "nobody"], before=None) == "card_subject_unknown"
+    assert desk.take(kid).entries == {}
+
+    assert desk("revoke_subjects", ["a", "b", "a"], before=None) == 2
+    assert set(desk.take(kid).entries) == set(given)
+    assert desk("reinstate_subjects", ["b", "a"]) == 2
+    assert desk.take(kid).entries == {}
+
+
 def test_an_unknown_subject_cannot_be_revoked(desk: Desk) -> None:
     desk.new_key()
 
     assert code_of(desk, "revoke_subject", "nobody", before=None) == "card_subject_unknown"
-    assert code_of(desk, "reinstate_subject", "nobody") == "card_subject_unknown"
+    assert code_of(desk, "reinstate_subjects", ["nobody"]) == "card_subject_unknown"
 
 
 def test_a_card_at_hand_is_revoked_by_its_rid(desk: Desk) -> None:

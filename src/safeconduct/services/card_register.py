@@ -86,27 +86,30 @@ class CardRegister:
         kid: of the key that will sign the card. subject: by which the issuer knows the person.
         Raises as `card_store.allocate_rid`.
         """
-        derived = rids.derive(self._secrets[0], kid, subject) if self._secrets else None
-        return await self._database.run(
-            card_store.allocate_rid,
-            self.issuer,
-            kid,
-            self._digest(subject),
-            derived=derived,
-            random=self._random,
-            now=now,
-        )
+        return (await self.allocate_each(kid, (subject,), now=now))[0]
+
+    async def allocate_each(self, kid: str, subjects: Sequence[str], *, now: int) -> list[str]:
+        """Returns a rid for each subject, as `allocate` does, in one transaction: for all of them or none."""
+
+        def give(connection: Connection) -> list[str]:
+            return [self._allocate(connection, kid, subject, now) for subject in subjects]
+
+        return await self._database.run(give)
 
     async def revoke_subject(self, subject: str, *, before: Reach) -> int:
         """Revokes a person's cards under all keys; returns for how many rids that changed something.
 
         before: those made before that second, None: all. Raises Rejected "card_subject_unknown".
         """
-        return await self._revoke(self._of_subject(subject), before)
+        return await self.revoke_subjects((subject,), before=before)
 
-    async def reinstate_subject(self, subject: str) -> int:
-        """Takes back what revoked a person's cards; result and errors as of `revoke_subject`."""
-        return await self._reinstate(self._of_subject(subject))
+    async def revoke_subjects(self, subjects: Sequence[str], *, before: Reach) -> int:
+        """Revokes the cards of several persons, in one transaction: of all of them or of none."""
+        return await self._revoke(self._of_subjects(subjects), before)
+
+    async def reinstate_subjects(self, subjects: Sequence[str]) -> int:
+        """Takes back what revoked the cards of persons; result and errors as of `revoke_subject`."""
+        return await self._reinstate(self._of_subjects(subjects))
 
     async def revoke_rid(self, rid: str, *, kid: str | None, before: Reach) -> int:
         """Revokes the cards of a rid; result as of `revoke_subject`.
@@ -174,17 +177,32 @@ class CardRegister:
 
         return await self._database.run(change)
 
-    def _of_subject(self, subject: str) -> Named:
+    def _allocate(self, connection: Connection, kid: str, subject: str, now: int) -> str:
+        derived = rids.derive(self._secrets[0], kid, subject) if self._secrets else None
+        return card_store.allocate_rid(
+            connection,
+            self.issuer,
+            kid,
+            self._digest(subject),
+            derived=derived,
+            random=self._random,
+            now=now,
+        )
+
+    def _of_subjects(self, subjects: Sequence[str]) -> Named:
         def find(connection: Connection) -> list[tuple[str, str]]:
             kids = _listing_rids(card_store.stored_keys(connection, self.issuer))
-            given = card_store.rids_of(connection, self.issuer, self._digest(subject))
-            derived = [(kid, rids.derive(secret, kid, subject)) for secret in self._secrets for kid in kids]
-            named = [*dict.fromkeys([*given, *derived])]
-            if not named:
-                raise Rejected("card_subject_unknown", "No rid was ever given for this subject.")
-            return [(kid, rid) for kid, rid in named if kid in kids]
+            return [named for one in subjects for named in self._of_subject(connection, one, kids)]
 
         return find
+
+    def _of_subject(self, connection: Connection, subject: str, kids: Sequence[str]) -> list[tuple[str, str]]:
+        given = card_store.rids_of(connection, self.issuer, self._digest(subject))
+        derived = [(kid, rids.derive(secret, kid, subject)) for secret in self._secrets for kid in kids]
+        named = dict.fromkeys([*given, *derived])
+        if not named:
+            raise Rejected("card_subject_unknown", "No rid was ever given for this subject.")
+        return [(kid, rid) for kid, rid in named if kid in kids]
 
     def _of_rid(self, rid: str, kid: str | None) -> Named:
         def find(connection: Connection) -> list[tuple[str, str]]:

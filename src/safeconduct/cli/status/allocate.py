@@ -36,7 +36,7 @@ def allocate(
     Example:
       safeconduct status allocate urn:example:person:1
     """
-    from safeconduct.cli import operating, output
+    from safeconduct.cli import operating, output, progress
     from safeconduct.cli.status import desk
     from safeconduct.services.card_register import CardRegister
     from safeconduct.settings import IssuerSettings
@@ -44,7 +44,12 @@ def allocate(
     async def give(register: CardRegister, issuer: IssuerSettings) -> tuple[str, list[str]]:
         key = kid or await desk.register_own_key(register, issuer)
         now = operating.clock()
-        return key, [await register.allocate(key, one, now=now) for one in desk.subjects(subject)]
+        named, given = desk.subjects(subject), list[str]()
+        with progress.shown("Allocating", len(named), quiet=as_json) as advance:
+            for part in desk.in_parts(named):
+                given += await register.allocate_each(key, part, now=now)
+                advance(len(part))
+        return key, given
 
     key, rids = desk.at_desk(give, config=config, tenant=tenant)
     if as_json:

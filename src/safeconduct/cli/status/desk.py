@@ -1,6 +1,6 @@
 """Where the commands meet that keep an issuer's register of health cards, in the issuer's database."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,6 +71,15 @@ def subjects(given: Iterable[str]) -> list[str]:
     if any(not one or len(one) > limits.MANAGEMENT_TEXT_CHARS for one in found):
         raise WrongUse(f"a subject has from 1 to {limits.MANAGEMENT_TEXT_CHARS} characters")
     return found
+
+
+def in_parts(named: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield so many subjects as are done at once: often enough for whoever watches, and for other writers."""
+    for start in range(0, len(named), _AT_ONCE):
+        yield named[start : start + _AT_ONCE]
+
+
+_AT_ONCE = 256
 
 
 def _lines() -> list[str]:

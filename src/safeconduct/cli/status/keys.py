@@ -90,7 +90,13 @@ def add_key(
 
 
 def revoke_key(
-    kid: Annotated[str, typer.Argument(metavar="KID", help="The key, as `status keys` lists it.")],
+    kid: Annotated[
+        str,
+        typer.Argument(
+            metavar="KID",
+            help='The key, as `status keys` lists it; with "--" before one with a dash first.',
+        ),
+    ],
     tenant: Tenant = None,
     config: Config = None,
     as_json: AsJson = False,

@@ -1,5 +1,6 @@
 """`safeconduct status revoke`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -91,7 +92,7 @@ def revoke(
       safeconduct status revoke --subject urn:example:person:1 --before 1800000000
       safeconduct status revoke --reference "case 4711" --suspend
     """
-    from safeconduct.cli import output
+    from safeconduct.cli import output, progress
     from safeconduct.cli.faults import WrongUse
     from safeconduct.cli.status import desk
     from safeconduct.settings import IssuerSettings
@@ -106,9 +107,11 @@ def revoke(
         raise WrongUse("--before does not go with --reinstate, which takes all of it back")
 
     async def change(register: "CardRegister", _issuer: IssuerSettings) -> int:
-        done = 0
-        for one in desk.subjects(subject or ()):
-            done += await _of_subject(register, one, before, reinstate=reinstate)
+        named, done = desk.subjects(subject or ()), 0
+        with progress.shown("Revoking", len(named), quiet=as_json or not named) as advance:
+            for part in desk.in_parts(named):
+                done += await _of_subjects(register, part, before, reinstate=reinstate)
+                advance(len(part))
         for place in card or ():
             done += await _of_card(register, place, before, reinstate=reinstate)
         for one in rid or ():
@@ -137,10 +140,12 @@ def revoke(
         output.note("changed: 0, it was so already")
 
 
-async def _of_subject(register: "CardRegister", subject: str, before: int | None, *, reinstate: bool) -> int:
+async def _of_subjects(
+    register: "CardRegister", named: Sequence[str], before: int | None, *, reinstate: bool
+) -> int:
     if reinstate:
-        return await register.reinstate_subject(subject)
-    return await register.revoke_subject(subject, before=before)
+        return await register.reinstate_subjects(named)
+    return await register.revoke_subjects(named, before=before)
 
 
 async def _of_card(register: "CardRegister", place: str, before: int | None, *, reinstate: bool) -> int:
