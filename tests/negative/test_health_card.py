@@ -407,10 +407,16 @@ def test_a_credential_that_is_no_health_card_is_refused(types: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    "rid", ["", "a" * 25, "a.1", "a b", "a+b", "a/b", "a=", "é", "a\n", 7, None, ["abc"], {"rid": "abc"}]
+    "rid", ["", "a" * 25, "a.1", "a b", "a+b", "a/b", "a=", "é", "a\n", 7, False, ["abc"], {"rid": "abc"}]
 )
 def test_a_rid_that_is_none_is_refused(rid: Any) -> None:
     assert refused(card(vc(rid=rid))) == "card_rid_malformed"
+
+
+def test_a_rid_that_is_null_is_no_rid() -> None:
+    judgement = judged(card(vc(rid=None)))
+    assert judgement.card is not None
+    assert judgement.card.claims.rid is None
 
 
 @pytest.mark.parametrize("rid", ["a", "a" * 24, "-_", "MKyCxh7p6uQ"])
