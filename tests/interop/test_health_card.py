@@ -1,6 +1,7 @@
-"""kill-the-clipboard (npm) reads our cards and our published lists over HTTPS, and we read its cards."""
+"""kill-the-clipboard (npm) reads our cards and the tree that we publish over HTTPS, and we read its cards."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,18 @@ from tests.interop.https import served
 from tests.interop.peer import Peer, Refused
 
 from safeconduct import Key
+from safeconduct.envelope import jws
 from safeconduct.formats import health_card
 from safeconduct.formats.health_card import CardTrust, files, qr
-from safeconduct.status.card_keys import CardKey, KeySet, read_key_set
-from safeconduct.status.card_revocation.crl import RevocationList
+from safeconduct.formats.health_card.deflate import inflate
+from safeconduct.services.card_register import CardRegister
+from safeconduct.services.status.publishing import publish
+from safeconduct.settings import Settings, load
+from safeconduct.status.card_keys import read_key_set
 from safeconduct.status.card_revocation.lists import RevocationLists
 from safeconduct.status.card_revocation.rids import Reach
+from safeconduct.storage import Database
+from safeconduct.storage.migrations import ISSUER
 
 pytestmark = pytest.mark.interop
 
@@ -56,49 +63,67 @@ LISTED: dict[str, Reach] = {
 
 
 class Site:
-    """An issuer whose keys and lists are on HTTPS, and the peer that trusts its host."""
+    """An issuer whose published tree is on HTTPS, and the peer that trusts its host."""
 
-    def __init__(self, peer: Peer, folder: Path, url: str) -> None:
-        self.peer, self.folder, self.url = peer, folder, url
+    def __init__(self, peer: Peer, settings: Settings, database: Database) -> None:
+        self.peer, self.settings, self.database = peer, settings, database
+        self.url = settings.issuer.card_issuer
+        self.register = CardRegister(database, self.url)
         self.key = Key.generate("ES256")
-        self.kid = CardKey.of(self.key.public).kid
-        self.publish(RevocationList(kid=self.kid, ctr=1, entries=LISTED))
+        self.kid = ""
 
-    def publish(self, found: RevocationList, *keys: Key) -> None:
-        """Puts the list and the keys where cards say, and lets the peer fetch them."""
-        place = self.folder / "cards" / ".well-known"
-        (place / "crl").mkdir(parents=True, exist_ok=True)
-        (place / "crl" / f"{self.kid}.json").write_bytes(found.encode())
-        public = [CardKey.of(key.public, crl_version=found.ctr) for key in keys or (self.key,)]
-        (place / "jwks.json").write_bytes(KeySet(tuple(public)).encode())
-        self.found = found
+    @classmethod
+    async def open(cls, peer: Peer, folder: Path, place: Path, url: str) -> "Site":
+        """A tree in `folder`, with the issuer's files in `place`."""
+        environ = {
+            "SAFECONDUCT_ISSUER__CARD_ISSUER": url,
+            "SAFECONDUCT_ISSUER__DATABASE": f"sqlite:///{place}/issuer.db",
+            "SAFECONDUCT_STATUS__KEY": str(place / "status-key.pem"),
+            "SAFECONDUCT_STATUS__TREE": str(folder),
+        }
+        settings = load(environ=environ)
+        site = cls(peer, settings, await Database.open(settings.issuer.database, branch=ISSUER))
+        site.kid = await site.register.register(site.key.public, now=NOW)
+        for rid, before in LISTED.items():
+            await site.register.revoke_rid(rid, kid=site.kid, before=before)
+        await site.publish()
+        return site
+
+    async def publish(self) -> None:
+        """Publishes what has changed, and lets the peer fetch it."""
+        await publish(self.settings, self.database, now=NOW)
         self.peer.ask("fetch", urls=[self.url])
 
-    def card(self, rid: str | None = None, *, nbf: float = MADE, **more: Any) -> str:
+    def card(self, rid: str | None = None, *, nbf: float = MADE, key: Key | None = None, **more: Any) -> str:
         """A card that the issuer signed."""
-        return health_card.issue(BUNDLE, issuer=self.url, key=self.key, now=nbf, rid=rid, **more)
+        return health_card.issue(BUNDLE, issuer=self.url, key=key or self.key, now=nbf, rid=rid, **more)
 
     def theirs(self, card: str, kind: str = "jws") -> Any:
         """The bundle that the peer reads from a card. Raises Refused."""
         carried = {"jws": card, "qr": qr.write(card), "file": files.write([card]).decode()}
         return self.peer.ask("read", kind=kind, card=carried[kind])
 
-    def ours(self, card: str) -> str:
+    def ours(self, card: str, now: int = NOW) -> str:
         """Our verdict, from the published files."""
-        place = self.folder / "cards" / ".well-known"
-        trust = CardTrust({self.url: read_key_set((place / "jwks.json").read_bytes())})
+        tree = self.settings.status.tree
+        trust = CardTrust({self.url: read_key_set((tree / "jwks.json").read_bytes())})
         status = RevocationLists()
-        status.read((place / "crl" / f"{self.kid}.json").read_bytes(), issuer=self.url)
-        return health_card.judge(card, trust=trust, status=status, now=NOW).verdict
+        for path in (tree / "crl").glob(f"{'?' * 43}.json"):
+            status.read(path.read_bytes(), issuer=self.url)
+        return health_card.judge(card, trust=trust, status=status, now=now).verdict
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder, secrets = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("secrets")
-    with served(folder, secrets=secrets) as (origin, trusted):
+    folder, place = tmp_path_factory.mktemp("host"), tmp_path_factory.mktemp("issuer")
+    with served(folder, secrets=place) as (origin, trusted):
+        tree = folder / "cards" / ".well-known"
+        tree.parent.mkdir()
         environment = {"NODE_EXTRA_CA_CERTS": str(trusted)}
         for peer in opened("health_card", environment=environment):
-            yield Site(peer, folder, f"{origin}/cards")
+            made = asyncio.run(Site.open(peer, tree, place, f"{origin}/cards"))
+            yield made
+            asyncio.run(made.database.close())
 
 
 @pytest.mark.parametrize("kind", CARRIERS)
@@ -154,29 +179,63 @@ def test_they_take_a_card_of_the_very_second_for_revoked_and_the_framework_does_
 
 
 def test_they_follow_what_is_revoked_and_taken_back(site: Site) -> None:
-    before = site.found
-    first, other = site.card("wholly-revoked"), site.card("another")
-    try:
-        site.publish(RevocationList(kid=site.kid, ctr=2, entries={"another": None}))
+    card = site.card("changing")
 
-        assert (site.ours(first), site.ours(other)) == ("valid", "revoked")
-        assert site.theirs(first) == BUNDLE
+    async def change(what: Callable[..., Awaitable[int]], **more: Any) -> None:
+        assert await what("changing", kid=site.kid, **more) == 1
+        await site.publish()
+
+    assert (site.theirs(card), site.ours(card)) == (BUNDLE, "valid")
+    asyncio.run(change(site.register.revoke_rid, before=None))
+    with pytest.raises(Refused, match="revoked"):
+        site.theirs(card)
+    assert site.ours(card) == "revoked"
+    asyncio.run(change(site.register.reinstate_rid))
+    assert (site.theirs(card), site.ours(card)) == (BUNDLE, "valid")
+
+
+def test_a_subject_is_revoked_under_every_key(site: Site) -> None:
+    other = Key.generate("ES256")
+
+    async def cards() -> list[str]:
+        kids = [(site.key, site.kid), (other, await site.register.register(other.public, now=NOW))]
+        allocate = site.register.allocate
+        made = [site.card(await allocate(kid, "urn:p:1", now=NOW), key=key) for key, kid in kids]
+        await site.publish()
+        return made
+
+    async def revoke() -> None:
+        assert await site.register.revoke_subject("urn:p:1", before=MADE + 1) == 2
+        await site.publish()
+
+    made = asyncio.run(cards())
+    assert [site.theirs(card) for card in made] == [BUNDLE, BUNDLE]
+    assert [site.ours(card) for card in made] == ["valid", "valid"]
+    asyncio.run(revoke())
+    for card in made:
         with pytest.raises(Refused, match="revoked"):
-            site.theirs(other)
-    finally:
-        site.publish(before)
+            site.theirs(card)
+        assert site.ours(card) == "revoked"
 
 
 def test_a_card_of_a_revoked_key_is_rejected(site: Site) -> None:
-    card = site.card()
-    try:
-        site.publish(site.found, Key.generate("ES256"))
+    old = Key.generate("ES256")
 
-        with pytest.raises(Refused):
-            site.theirs(card)
-        assert site.ours(card) == "invalid"
-    finally:
-        site.publish(site.found)
+    async def begin() -> str:
+        kid = await site.register.register(old.public, now=NOW)
+        await site.publish()
+        return kid
+
+    async def end(kid: str) -> None:
+        assert await site.register.revoke_key(kid, now=NOW)
+        await site.publish()
+
+    kid, card = asyncio.run(begin()), site.card(key=old)
+    assert site.theirs(card) == BUNDLE
+    asyncio.run(end(kid))
+    with pytest.raises(Refused):
+        site.theirs(card)
+    assert site.ours(card) == "invalid"
 
 
 def test_neither_takes_a_changed_card(site: Site) -> None:
@@ -201,10 +260,5 @@ def test_we_judge_what_they_issue(site: Site, rid: str | None, kind: str) -> Non
         "file": files.read(issued["file"].encode())[0],
     }
 
-    trust = CardTrust({site.url: KeySet((CardKey.of(site.key.public, crl_version=1),))})
-    status = RevocationLists()
-    status.add(site.found, issuer=site.url)
-    judged = health_card.judge(carried[kind], trust=trust, status=status, now=NEVER)
-
-    assert judged.verdict == ("valid" if rid is None else "revoked")
-    assert judged.card is None or judged.card.bundle == BUNDLE
+    assert site.ours(carried[kind], NEVER) == ("valid" if rid is None else "revoked")
+    assert health_card.open_claims(inflate(jws.parse(carried[kind]).payload)).bundle == BUNDLE
