@@ -69,7 +69,7 @@ class CardRegister:
         "status_method_unknown" for a list of another key or method.
         """
         found = CardKey.of(key, chains=(tuple(to_x5c(chain)),) if chain else ())
-        method = SIGNED_TEXT if by_signed_text else RID
+        method = SIGNED_TEXT if by_signed_text else None
         jwk = KeySet((found,)).encode().decode()
         keeping = card_store.register_key
         await self._database.run(keeping, self.issuer, found.kid, jwk, method=method, known=known, now=now)

@@ -42,28 +42,31 @@ def register_key(
     kid: str,
     jwk: str,
     *,
-    method: str = RID,
+    method: str | None = None,
     known: RevocationList | None = None,
     now: int,
 ) -> None:
     """Makes a key known, so that it is published.
 
     One that is known gets the new `jwk`, which may have other certificates. A revoked one stays revoked.
+    method: how its list names cards; None: as it does already, or by rids.
     known: the list that was published of the key elsewhere: counted on from there, with its entries.
 
     Raises Rejected "card_key_known" if the key has a list already and `known` is given, or if it names cards
-    otherwise than by `method`; Malformed "crl_kid", Unsupported "status_method_unknown" for a list of another
-    key or method.
+    otherwise than by the `method` given; Malformed "crl_kid", Unsupported "status_method_unknown" for a list
+    of another key or method.
     """
+    named_by = method or RID
     if known is not None:
-        _check_fits(known, kid, method)
+        _check_fits(known, kid, named_by)
     counter = 0 if known is None else known.ctr
-    row = {"tenant": tenant, "kid": kid, "jwk": jwk, "method": method, "ctr": counter, "created_at": now}
+    row = {"tenant": tenant, "kid": kid, "jwk": jwk, "method": named_by, "ctr": counter, "created_at": now}
     if insert_once(connection, card_keys, row):
         for rid, reach in {} if known is None else known.entries.items():
             _change(connection, tenant, kid, rid, changes.storable(reach))
         return
-    if known is not None or require_key(connection, tenant, kid).method != method:
+    found = require_key(connection, tenant, kid)
+    if known is not None or method not in (None, found.method):
         raise Rejected("card_key_known", "The key is known already, and has a list of its own.")
     connection.execute(update(card_keys).where(_of(card_keys, tenant, kid)).values(jwk=jwk))
 
