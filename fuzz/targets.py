@@ -10,8 +10,10 @@ from fuzz import (
     issuance,
     keys,
     messages,
+    ribbons,
     sd_cwt,
     sd_jwt,
+    status_lists,
 )
 from fuzz.judgement import Target
 
@@ -28,7 +30,9 @@ TARGETS: dict[str, Target] = {
         attestations,
         card_carriers,
         card_status,
+        status_lists,
         health_card,
+        ribbons,
     )
     for target in module.TARGETS
 }
