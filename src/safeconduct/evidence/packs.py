@@ -1,5 +1,6 @@
 """Packs as files: mapped into memory to be read, replaced whole, and never by an older one."""
 
+import contextlib
 import json
 import mmap
 from collections.abc import Collection
@@ -48,6 +49,11 @@ class SeenVersions:
         return seen
 
 
+def seen_beside(path: Path) -> SeenVersions:
+    """Return the memory that stands beside a pack's file, also when the file itself is gone."""
+    return SeenVersions(path.with_name(f".{path.name}.seen"))
+
+
 def open_pack(
     path: Path,
     *,
@@ -57,14 +63,17 @@ def open_pack(
 ) -> Pack:
     """Open the pack in a file; arguments and errors as of `Pack.open`.
 
-    seen: what was met before; an older version is refused, and a newer one is remembered.
-    Raises also OSError, for what the disk says.
+    seen: what was met before: an older version is refused. A newer one is remembered if it is signed, and if
+    something can be written there, as it cannot be on a medium that is handed around.
+    Raises also OSError, for what the disk says, and Malformed "pack_seen_malformed".
     """
     opened = Pack.open(_mapped(path), keys=keys, max_age=max_age)
     if seen is not None:
         name, version = opened.head.name, opened.head.version
         opened = Pack.open(_mapped(path), keys=keys, max_age=max_age, oldest=seen.of(name))
-        seen.note(name, version)
+        if not isinstance(keys, Waived):
+            with contextlib.suppress(OSError):
+                seen.note(name, version)
     return opened
 
 

@@ -7,8 +7,10 @@ from tests import packs
 from tests.packs import KEY, MIRROR, NOW, Card
 
 from safeconduct.errors import Malformed, Rejected
-from safeconduct.evidence.packs import SeenVersions, open_pack, source_of
+from safeconduct.evidence import disk
+from safeconduct.evidence.packs import SeenVersions, open_pack, seen_beside, source_of
 from safeconduct.status.states import GOOD, Status, unknown
+from safeconduct.trust import WAIVED
 
 CONFIRM = Status("revoked", "confirm")
 
@@ -51,6 +53,29 @@ def test_the_highest_version_that_was_met_is_remembered(tmp_path: Path) -> None:
     assert source.card_status(Card("rid"), crl_version=3, now=NOW) == unknown("stale")
     # Without that memory, the old one would be taken: what guards is the memory.
     assert open_pack(old, keys=[MIRROR.public]).head.version == 4
+
+
+def test_where_nothing_can_be_written_nothing_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(disk, "write", refuse)
+    path = _write(tmp_path / "status.pack", version=5)
+
+    assert open_pack(path, keys=[MIRROR.public], seen=seen_beside(path)).head.version == 5
+    assert seen_beside(path).of("status") == 0
+
+
+def test_a_version_that_nobody_signed_is_checked_and_not_remembered(tmp_path: Path) -> None:
+    path = _write(tmp_path / "status.pack", version=5)
+    open_pack(path, keys=WAIVED, seen=seen_beside(path))
+    assert seen_beside(path).of("status") == 0
+
+    seen_beside(path).note("status", 6)
+    with pytest.raises(Rejected):
+        open_pack(path, keys=WAIVED, seen=seen_beside(path))
 
 
 def test_a_forged_version_is_not_remembered(tmp_path: Path) -> None:

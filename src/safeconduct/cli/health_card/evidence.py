@@ -95,11 +95,11 @@ class Evidence:
         self._directories.append(store)
 
     def _add_pack(self, path: Path, pack_keys: Sequence[str]) -> None:
-        from safeconduct.evidence.packs import source_of
+        from safeconduct.evidence.packs import seen_beside, source_of
 
         keys = [keyfiles.read_public(place) for place in pack_keys] or WAIVED
         try:
-            pack = source_of(path, keys=keys, max_age=self._max_age)
+            pack = source_of(path, keys=keys, max_age=self._max_age, seen=seen_beside(path))
         except OSError as error:
             raise WrongUse(f"{files.shown(str(path))} cannot be read: {error.strerror}") from None
         self._status.append(pack)

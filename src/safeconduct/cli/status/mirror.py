@@ -193,15 +193,16 @@ def pull(
     from safeconduct.cli.options import moment
     from safeconduct.evidence import pack_pull
     from safeconduct.evidence.pack_pull import Pulled
-    from safeconduct.evidence.packs import SeenVersions
+    from safeconduct.evidence.packs import seen_beside
     from safeconduct.net.fetch import HttpFetcher
 
     keys = [keyfiles.read_public(name) for name in pack_key]
-    seen = SeenVersions(pack.with_name(f".{pack.name}.seen"))
 
     async def bring() -> Pulled:
         async with HttpFetcher(allow_loopback=True, allow_private=True, timeout=_PIECE_SECONDS) as fetcher:
-            return await pack_pull.pull(url, pack, keys=keys, fetcher=fetcher, now=moment(now), seen=seen)
+            return await pack_pull.pull(
+                url, pack, keys=keys, fetcher=fetcher, now=moment(now), seen=seen_beside(pack)
+            )
 
     done = operating.carry_out(bring())
     head = done.head
