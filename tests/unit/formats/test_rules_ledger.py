@@ -20,7 +20,10 @@ BELOW = {
     "sd-cwt": ("envelope/cose.py", "encoding/cbor.py"),
     "sd-jwt": ("envelope/jws.py", "encoding/json.py", "encoding/b64.py"),
 }
-PROTOCOLS = {"openid4vci": ("protocols/openid4vci", "protocols/oauth", "services/issuer")}
+PROTOCOLS = {
+    "openid4vci": ("protocols/openid4vci", "protocols/oauth", "services/issuer"),
+    "status-lists": ("status/token_list",),
+}
 LEDGERS = (*BELOW, *PROTOCOLS)
 SOURCES = [
     (ledger, path)
