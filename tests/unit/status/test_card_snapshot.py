@@ -1,12 +1,12 @@
 """A directory's snapshot, with faults that the real one does not have."""
 
-import json
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from tests import packs, pki
 from tests.packs import KEY
+from tests.snapshots import TIME, der, snapshot
 
 from safeconduct import limits
 from safeconduct.crypto.keys import Key
@@ -16,18 +16,13 @@ from safeconduct.status import card_snapshot
 from safeconduct.status.card_revocation.crl import RevocationList
 
 NOW = packs.NOW
-TIME = "2023-11-14T22:13:20Z"
 JWK = KEY.entries()[0]
 CRL = {"kid": KEY.kid, "method": "rid", "ctr": 3, "rids": ["a", "b.5"]}
 ISSUER = {"issuer": {"iss": packs.ISSUER, "name": "One"}, "keys": [JWK], "crls": [CRL], "lastRetrieved": TIME}
 
 
-def _snapshot(*issuers: Any, **more: Any) -> bytes:
-    return json.dumps({"time": TIME, "issuerInfo": list(issuers), **more}).encode()
-
-
 def test_issuers_come_with_their_keys_and_lists() -> None:
-    (issuer,) = card_snapshot.parse(_snapshot(ISSUER)).issuers
+    (issuer,) = card_snapshot.parse(snapshot(ISSUER)).issuers
 
     assert (issuer.url, issuer.name, issuer.retrieved) == (packs.ISSUER, "One", NOW)
     assert issuer.keys.get(KEY.kid) == KEY
@@ -48,7 +43,7 @@ def test_issuers_come_with_their_keys_and_lists() -> None:
 def test_what_is_wrong_with_one_key_or_list_does_not_harm_the_others(
     entry: dict[str, Any], keys: int, lists: list[bool]
 ) -> None:
-    (issuer,) = card_snapshot.parse(_snapshot(entry)).issuers
+    (issuer,) = card_snapshot.parse(snapshot(entry)).issuers
 
     assert len(issuer.keys.keys) == keys
     assert [listed.found is not None for listed in issuer.lists] == lists
@@ -60,22 +55,22 @@ def test_what_is_wrong_with_one_key_or_list_does_not_harm_the_others(
     + [{"issuer": {"iss": url}, "keys": []} for url in ("", "http://x.example", "https://x.example/")],
 )
 def test_what_is_no_issuer_is_left_out_and_counted(entry: Any) -> None:
-    snapshot = card_snapshot.parse(_snapshot(entry, ISSUER))
+    found = card_snapshot.parse(snapshot(entry, ISSUER))
 
-    assert [issuer.url for issuer in snapshot.issuers] == [packs.ISSUER]
-    assert snapshot.refused == 1
+    assert [issuer.url for issuer in found.issuers] == [packs.ISSUER]
+    assert found.refused == 1
 
 
 def test_of_an_issuer_that_stands_twice_the_first_counts() -> None:
-    snapshot = card_snapshot.parse(_snapshot(ISSUER, {**ISSUER, "keys": []}))
+    found = card_snapshot.parse(snapshot(ISSUER, {**ISSUER, "keys": []}))
 
-    assert len(snapshot.issuers) == 1
-    assert snapshot.issuers[0].keys.get(KEY.kid) is not None
+    assert len(found.issuers) == 1
+    assert found.issuers[0].keys.get(KEY.kid) is not None
 
 
 @pytest.mark.parametrize("when", ["2031-01-01T00:00:00Z", "soon", None, "2023-11-14T22:13:20", 5])
-def test_keys_are_never_newer_than_the_snapshot(when: Any) -> None:
-    (issuer,) = card_snapshot.parse(_snapshot({**ISSUER, "lastRetrieved": when})).issuers
+def test_keys_are_never_newer_than_thesnapshot(when: Any) -> None:
+    (issuer,) = card_snapshot.parse(snapshot({**ISSUER, "lastRetrieved": when})).issuers
 
     assert issuer.retrieved == NOW
 
@@ -86,9 +81,9 @@ def test_keys_are_never_newer_than_the_snapshot(when: Any) -> None:
         b"",
         b"[]",
         b"{}",
-        _snapshot(time="soon"),
-        _snapshot(issuerInfo=5),
-        _snapshot(time=None),
+        snapshot(time="soon"),
+        snapshot(issuerInfo=5),
+        snapshot(time=None),
         b'{"a":1,"a":1}',
     ],
 )
@@ -100,12 +95,12 @@ def test_what_is_no_snapshot_is_refused(data: bytes) -> None:
 
 def test_a_snapshot_is_measured_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     certificate, signer = _certified("ES512")
-    data = _snapshot(ISSUER)
+    data = snapshot(ISSUER)
     monkeypatch.setattr(limits, "SNAPSHOT_BYTES", len(data) - 1)
     for read in (
         lambda: card_snapshot.parse(data),
         lambda: card_snapshot.verify(
-            data, signature=_der(signer.sign(data)), certificate=certificate, now=NOW
+            data, signature=der(signer.sign(data)), certificate=certificate, now=NOW
         ),
     ):
         with pytest.raises(Malformed) as refused:
@@ -114,15 +109,15 @@ def test_a_snapshot_is_measured_before_it_is_read(monkeypatch: pytest.MonkeyPatc
     monkeypatch.undo()
     monkeypatch.setattr(limits, "SNAPSHOT_ISSUERS", 1)
     with pytest.raises(Malformed) as refused:
-        card_snapshot.parse(_snapshot(ISSUER, ISSUER))
+        card_snapshot.parse(snapshot(ISSUER, ISSUER))
     assert refused.value.code == "snapshot_too_large"
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "ES512"])
 def test_a_signature_by_the_pinned_certificate_is_believed_and_no_other(algorithm: str) -> None:
     certificate, signer = _certified(algorithm)
-    data = _snapshot(ISSUER)
-    good = _der(signer.sign(data))
+    data = snapshot(ISSUER)
+    good = der(signer.sign(data))
 
     assert len(card_snapshot.verify(data, signature=good, certificate=certificate, now=NOW).issuers) == 1
     other, _ = _certified(algorithm)
@@ -137,13 +132,13 @@ def test_what_is_no_signature_of_the_curve_is_malformed(signature: bytes) -> Non
     certificate, _ = _certified("ES256")
 
     with pytest.raises(Malformed) as refused:
-        card_snapshot.verify(_snapshot(), signature=signature, certificate=certificate, now=NOW)
+        card_snapshot.verify(snapshot(), signature=signature, certificate=certificate, now=NOW)
     assert refused.value.code == "snapshot_signature"
 
 
 def test_a_certificate_for_another_kind_of_signature_is_not_used() -> None:
     certificate, signer = _certified("Ed25519")
-    data = _snapshot(ISSUER)
+    data = snapshot(ISSUER)
 
     with pytest.raises(SafeconductError) as refused:
         card_snapshot.verify(data, signature=signer.sign(data), certificate=certificate, now=NOW)
@@ -153,10 +148,3 @@ def test_a_certificate_for_another_kind_of_signature_is_not_used() -> None:
 def _certified(algorithm: str) -> tuple[Certificate, Key]:
     key = Key.generate(algorithm)
     return pki.Authority.root("Directory").chain(key)[0], key
-
-
-def _der(signature: bytes) -> bytes:
-    half = len(signature) // 2
-    return encode_dss_signature(
-        int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
-    )
