@@ -23,6 +23,10 @@ BELOW = {
 PROTOCOLS = {
     "openid4vci": ("protocols/openid4vci", "protocols/oauth", "services/issuer"),
     "status-lists": ("status/token_list",),
+    "health-cards": (
+        *("formats/health_card", "status", "status/card_revocation", "status/compact"),
+        *("evidence", "services/status"),
+    ),
 }
 LEDGERS = (*BELOW, *PROTOCOLS)
 SOURCES = [
