@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from tests.flows.card_stage import BORN, BUNDLE, CARDS, FAMILY, GIVEN, LOT, SUBJECT, Stage, bundle, card_stage
 from tests.flows.small_wallet import ISSUER, NOW
+from tests.pki import Authority, pem
 
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import json
 from safeconduct.formats import health_card
 from safeconduct.formats.health_card import CardClaims, carriers, findings
 from safeconduct.protocols import health_cards_issue
+from safeconduct.services import signing_keys
+from safeconduct.services.issuer import opening
 from safeconduct.settings import KeyPlace, SettingsError
 
 DAY = 86400
@@ -167,6 +170,55 @@ def test_a_key_that_cannot_sign_cards_stops_the_start(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="card_signing_key"):
         play(tmp_path, scene, card_signing_key=KeyPlace(tmp_path / "wrong.pem"))
+
+
+def test_a_new_key_signs_once_it_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`safeconduct key rotate` puts it into the file; the sweep that finds it makes it known first."""
+    keeping: list[opening.Housekeeping] = []
+
+    class Caught(opening.Housekeeping):
+        def __init__(self, *tenants: Any, **arguments: Any) -> None:
+            super().__init__(*tenants, **arguments)
+            keeping.append(self)
+
+    monkeypatch.setattr(opening, "Housekeeping", Caught)
+
+    async def scene(stage: Stage) -> None:
+        old = (await stage.make())["jws"]
+        signing_keys.rotate(tmp_path / "card-key.pem", overlap=DAY, now=stage.house.clock.now)
+        await keeping[0].sweep()
+        second = (await stage.make())["jws"]
+        assert health_card.parse(second).kid == health_card.parse(old).kid
+        tree = await stage.publish()
+        assert len(health_card.read_key_set((tree / "jwks.json").read_bytes()).keys) == 2
+        await keeping[0].sweep()
+        new = (await stage.make())["jws"]
+        assert health_card.parse(new).kid != health_card.parse(old).kid
+        assert [await stage.verdict(jws) for jws in (old, second, new)] == ["valid"] * 3
+        await stage.revoke(SUBJECT)
+        assert [await stage.verdict(jws) for jws in (old, second, new)] == ["revoked"] * 3
+
+    play(tmp_path, scene)
+
+
+def test_certificates_of_the_key_are_published(tmp_path: Path) -> None:
+    key = Key.generate("ES256")
+    (tmp_path / "own.pem").write_text(key.to_pem(private=True))
+    (tmp_path / "chain.pem").write_text(pem(*Authority.root().chain(key, uris=[CARDS])))
+
+    async def scene(stage: Stage) -> None:
+        made = (await stage.make())["jws"]
+        tree = await stage.publish()
+        (found,) = health_card.read_key_set((tree / "jwks.json").read_bytes()).keys
+        assert len(found.chains) == 1
+        assert await stage.verdict(made) == "valid"
+
+    play(
+        tmp_path,
+        scene,
+        card_signing_key=KeyPlace(tmp_path / "own.pem"),
+        card_certificate=tmp_path / "chain.pem",
+    )
 
 
 # FHIR's operation.

@@ -13,8 +13,14 @@ import pytest
 from safeconduct.errors import SafeconductError
 from safeconduct.protocols.oauth import pkce
 from safeconduct.protocols.oauth.authorization_request import AuthorizationRequest
-from safeconduct.services.issuer import authorization_store, offer_store, redemption_store
+from safeconduct.services.issuer import (
+    authorization_store,
+    card_link_store,
+    offer_store,
+    redemption_store,
+)
 from safeconduct.services.issuer.authorization_store import Identity, NewAuthorization, Pushed
+from safeconduct.services.issuer.card_link_store import NewCardLink
 from safeconduct.services.issuer.redemption_store import Authorized, Granted, NewToken, Wanted
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
@@ -313,5 +319,32 @@ def test_a_link_is_used_once_and_attempts_are_counted_exactly(url: str) -> None:
                 return await both.run(authorization_store.fail_login, *place, now=0, turn=turn)
 
             assert await both.at_once(fail) == {"True": 2, "False": 1, "request_uri_used": TRIES - 3}
+
+    asyncio.run(main())
+
+
+def test_a_code_of_a_card_may_be_wrong_a_few_times_however_many_try_at_once(url: str) -> None:
+    """After that the card is gone, for whoever knows the code as well."""
+
+    async def main() -> None:
+        async with site(url) as both:
+            link = NewCardLink(
+                id="id",
+                tenant=TENANT,
+                digest=b"link",
+                sealed=b"card",
+                code_digest=b"code",
+                attempts=3,
+                expires_at=60,
+            )
+            await both.run(card_link_store.add_card_link, link)
+
+            async def attempt(turn: int) -> Any:
+                opened = await both.run(
+                    card_link_store.open_card_link, TENANT, b"link", b"wrong", now=0, turn=turn
+                )
+                return None if opened is None else opened.decode()
+
+            assert await both.at_once(attempt) == {"None": 3, "card_link_unknown": TRIES - 3}
 
     asyncio.run(main())

@@ -11,6 +11,7 @@ from tests.services.live import ADMIN_TOKEN, Live, live_status
 from tests.services.static import KID, LIST, ask, write_tree
 from tests.services.test_hostile_requests import ODD_HEADS, Answer, asked, head, is_refusal, sent
 
+from safeconduct.settings import IssuerSettings, SettingsError
 from safeconduct.storage import StorageUnavailable
 
 BEARER = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -162,6 +163,35 @@ def test_errors_are_problems_in_one_form(tmp_path: Path) -> None:
             answer = asked(site.public, "GET", target)
             assert is_refusal(answer), target
             assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_each_tenants_tree_stands_below_its_own_url(tmp_path: Path) -> None:
+    def tenant(name: str, **own: str) -> IssuerSettings:
+        return IssuerSettings(name=name, identifier=f"https://issuer.example/{name}", **own)
+
+    tenants = (tenant("one"), tenant("two", card_issuer="https://two.example/cards"))
+    for name in ("one", "two"):
+        write_tree(tmp_path / "tree" / name)
+        (tmp_path / "tree" / name / "jwks.json").write_text(name)
+    settings = {"issuer": IssuerSettings(tenants=tenants), "refresh": 0}
+    with live_status(tmp_path, identifier="https://cards.example", **settings) as site:
+        assert ask(f"{site.public}/one", "jwks.json").body == b"one"
+        assert ask(f"{site.public}/cards", "jwks.json").body == b"two"
+        for path in ("", "/two"):
+            assert ask(f"{site.public}{path}", "jwks.json").status == 404
+        assert ask(site.public, "one/jwks.json").status == 404
+
+
+def test_two_tenants_with_one_path_are_refused(tmp_path: Path) -> None:
+    tenants = tuple(
+        IssuerSettings(
+            name=name, identifier=f"https://issuer.example/{name}", card_issuer=f"https://{name}.example"
+        )
+        for name in ("one", "two")
+    )
+    settings = {"issuer": IssuerSettings(tenants=tenants), "refresh": 0}
+    with pytest.raises(SettingsError, match=r"tenants\.two\.card_issuer"), live_status(tmp_path, **settings):
+        pass
 
 
 def _begun(site: Live, target: str) -> socket.socket:

@@ -174,6 +174,27 @@ def test_check_says_which_extra_a_database_wants(run: Run, monkeypatch: pytest.M
     assert (refused.exit_code, "safeconduct[postgres]" in refused.stderr) == (2, True)
 
 
+def test_the_host_of_status_writes_the_tree_before_it_listens(tmp_path: Path, run: Run) -> None:
+    assert run("serve", "status", "--check").exit_code == 0
+    assert (tmp_path / "safeconduct-data/status-tree").is_dir()
+    assert not (tmp_path / "safeconduct-data/status-key.pem").exists()  # nothing is to be signed
+
+
+def test_a_host_that_only_gives_out_opens_no_database(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFECONDUCT_STATUS__REFRESH", "0")
+    assert run("serve", "status", "--check").exit_code == 0
+    assert not (tmp_path / "safeconduct-data/issuer.db").exists()
+
+
+def test_a_tree_that_cannot_be_written_is_named(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "safeconduct-data").mkdir()
+    (tmp_path / "safeconduct-data/status-tree").write_text("no folder")
+    refused = run("serve", "status", "--check")
+    assert (refused.exit_code, "status-tree" in refused.stderr) == (2, True)
+
+
 def test_a_wallet_server_without_issuers_says_that_it_forwards_nothing(run: Run) -> None:
     checked = run("serve", "wallet-server", "--check")
     assert (checked.exit_code, "SAFECONDUCT_WALLET_SERVER__ISSUERS" in checked.stderr) == (0, True)

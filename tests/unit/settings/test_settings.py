@@ -245,6 +245,34 @@ def test_a_wrong_tenant_is_named(old: str, new: str, problem: str) -> None:
     assert any(problem in line for line in problems(text)), problems(text)
 
 
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("card_bundles = 'ftp://records.example'", "issuer.card_bundles: expected an https URL"),
+        ("card_bundles = 'http://records.example'", "issuer.card_bundles: expected https"),
+        ("card_bundles = 'folder'\ncard_bundles_secret = '{TOKEN}'", "issuer.card_bundles_secret: expected"),
+        ("card_bundles_secret = '{TOKEN}'", "issuer.card_bundles_secret: expected together with a URL"),
+        ("card_link_lifetime = 0", "issuer.card_link_lifetime: expected `int` >= 1"),
+    ],
+)
+def test_where_bundles_cannot_be_is_said(lines: str, problem: str) -> None:
+    found = problems("[issuer]\n" + lines.replace("{TOKEN}", TOKEN))
+    assert any(problem in line for line in found), found
+
+
+def test_bundles_of_one_tenant_are_no_others() -> None:
+    first, mark, rest = TENANTS.partition("[[issuer.tenants]]")
+    issuer = loaded(first + "card_bundles = 'folder'\n" + mark + rest).issuer
+    assert [one.card_bundles for one in issuer.issuers] == ["", ""]
+
+
+def test_an_issuer_is_told_whom_its_cards_name() -> None:
+    settings = loaded("[status]\nidentifier = 'https://cards.example'\n" + TENANTS)
+    named = [tenant.card_issuer for tenant in settings.issuer_of_cards.tenants]
+    assert named == ["https://cards.example/town-hall", "https://cards.example/school"]
+    assert loaded("").issuer_of_cards.card_issuer == ""
+
+
 def test_identifiers_beside_each_other_are_told_apart_whatever_stands_between() -> None:
     apart = TENANTS.replace("example/school", "example/town-2")
     assert len(loaded(apart).issuer.tenants) == 2

@@ -110,7 +110,9 @@ class Cards:
         newest = self._keys.published(self._tenant.clock())[0]
         if self._known == thumbprint(newest) and self._keys.refresh():
             self._tenant.telemetry.log.info("card_key_changed")
-        chain = self._keys.chain if self._keys.signer.public is newest else ()
+            newest = self._keys.signer.public
+        signs = thumbprint(newest) == thumbprint(self._keys.signer.public)
+        chain = self._keys.chain if signs else ()  # of another key the certificates are not read yet
         try:
             self._known = await register.register(newest, chain=chain, now=self._tenant.clock())
         except Unsupported as error:
