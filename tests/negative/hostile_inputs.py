@@ -21,7 +21,8 @@ from safeconduct.envelope import jws
 from safeconduct.errors import SafeconductError
 from safeconduct.formats import health_card
 from safeconduct.formats.health_card import CardTrust, fhir, files, links, qr
-from safeconduct.status import card_keys
+from safeconduct.protocols import health_cards_issue
+from safeconduct.status import card_keys, card_snapshot
 from safeconduct.status.card_keys import CardKey, KeySet
 from safeconduct.status.card_revocation.crl import RevocationList
 from safeconduct.status.card_revocation.deltas import Delta
@@ -104,6 +105,33 @@ def bomb_token() -> str:
     """A Status List Token of 1 MB that would inflate to 1 GB."""
     members = {"sub": ISSUER, "iat": 1, "status_list": {"bits": 1, "lst": b64.encode(bomb(bits=15))}}
     return jws.sign(json.dumps(members).encode(), signer=KEY, header={"typ": "statuslist+jwt"})
+
+
+def png(width: int, height: int) -> bytes:
+    """A grey PNG that says it has this size; a gigabyte of zeros is in it in any case."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    head = chunk(b"IHDR", size + b"\x08\x00\x00\x00\x00")
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", bomb(bits=15)) + chunk(b"IEND", b"")
+
+
+def picture(data: bytes) -> Any:
+    """Reads the QR codes in a picture."""
+    from safeconduct.formats.health_card import images
+
+    return images.read(data)
+
+
+LAUGHS = (
+    b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "hahahahaha">'
+    + b"".join(
+        b'<!ENTITY %c "%s">' % (letter, b"&%c;" % (letter - 1) * 10) for letter in range(ord("b"), ord("k"))
+    )
+    + b']><svg xmlns="http://www.w3.org/2000/svg"><text>&j;</text></svg>'
+)
 
 
 def token_list(token: str) -> Any:
@@ -282,6 +310,46 @@ CASES: dict[str, Case] = {
         lambda: b"SCPACK1\0" + b"\xff" * 5000,
         lambda data: pack_file.open_file(data, keys=WAIVED),
         "pack_malformed",
+    ),
+    # Pictures.
+    "a PNG of 2^31 by 2^31 pixels": Case(
+        lambda: png(0x7FFFFFFF, 0x7FFFFFFF), picture, "card_image_too_large"
+    ),
+    "a PNG of a gigabyte, compressed to one megabyte": Case(
+        lambda: png(30_000, 30_000), picture, "card_image_too_large"
+    ),
+    "a PNG that inflates to more than it says": Case(
+        lambda: png(100, 100), picture, "card_qr_unreadable", 128
+    ),
+    "a picture of 50 MB": Case(
+        lambda: b"\x89PNG\r\n\x1a\n" + bytes(50 * MEGA), picture, "card_image_too_large"
+    ),
+    "an SVG of entities in entities": Case(lambda: LAUGHS, picture, "card_svg_unsupported"),
+    "an SVG of a million runs": Case(
+        lambda: b'<svg><path d="' + b"M0 0h1" * 1_000_000 + b'"/></svg>',
+        picture,
+        "card_svg_unsupported",
+        64,
+    ),
+    "an SVG of a run of 10^9 modules": Case(
+        lambda: b'<svg><path class="qrline" d="M0 0h1000000000"/></svg>',
+        picture,
+        "card_svg_unsupported",
+        64,
+    ),
+    # Whole directories and packs.
+    "a snapshot of 50 MB": Case(
+        lambda: b'{"time":"%s","issuerInfo":[]}' % (b"a" * 50 * MEGA),
+        card_snapshot.parse,
+        "snapshot_too_large",
+    ),
+    "a snapshot of a million issuers": Case(
+        lambda: b'{"issuerInfo":[%s{}]}' % (b"{}," * 1_000_000), card_snapshot.parse, "snapshot_too_large"
+    ),
+    "parameters of 10 MB": Case(
+        lambda: b'{"resourceType":"Parameters","parameter":[{"name":"%s"}]}' % (b"a" * 10 * MEGA),
+        health_cards_issue.read_response,
+        "json_too_large",
     ),
 }
 
