@@ -35,6 +35,7 @@ class Host:
         self.knows_etags = True
         self.content_range = "bytes {start}-{last}/{total}"
         self.cut_ranges = 0
+        self.length: str | None = ""
         self.fails_after: int | None = None
 
     async def request(
@@ -53,6 +54,8 @@ class Host:
         if url in self.broken or (self.fails_after is not None and len(self.requests) > self.fails_after):
             raise Unreachable("fetch_failed", "The server could not be reached.")
         answer = self._answer(url, sent)
+        if method == "HEAD":
+            answer = self._without_body(answer)
         if len(answer.body) > max_bytes:
             raise Rejected("fetch_too_large", "The server's answer is larger than accepted.")
         self.sent += len(answer.body)
@@ -91,6 +94,11 @@ class Host:
         if wanted is None or not self.knows_ranges:
             return Response(200, told, data)
         return self._part(data, int(wanted[1]), int(wanted[2]), told)
+
+    def _without_body(self, answer: Response) -> Response:
+        length = str(len(answer.body)) if self.length == "" else self.length
+        told = {} if length is None else {"content-length": length}
+        return Response(answer.status, {**answer.headers, **told}, b"")
 
     def _part(self, data: bytes, start: int, last: int, told: dict[str, str]) -> Response:
         if start >= len(data):

@@ -26,7 +26,7 @@ class Line:
         """conditional: whether to send back what a host gave to recognise a document by."""
         self._fetcher = fetcher
         self._base = f"{issuer}/.well-known/"
-        self._conditional = conditional
+        self.conditional = conditional
         self.received = 0
 
     async def get(self, path: str, *, max_bytes: int, known: Validators | None = None) -> Document:
@@ -35,7 +35,7 @@ class Line:
         Raises Rejected "fetch_status" for any answer but the document, "not changed" or "not there", and as
         `Fetcher.request`.
         """
-        headers = _asking_for_changes(known) if known is not None and self._conditional else {}
+        headers = _asking_for_changes(known) if known is not None and self.conditional else {}
         response = await self._request(path, headers, max_bytes)
         if response.status == _OK:
             return Document(state="new", body=response.body, validators=_validators(response))
@@ -44,6 +44,17 @@ class Line:
         if response.status in _ABSENT:
             return Document(state="absent")
         raise _unexpected()
+
+    async def ask(self, path: str) -> tuple[int, Validators] | None:
+        """Return how long a document is and by what the host recognises it; None if it does not say both.
+
+        Raises as `Fetcher.request`.
+        """
+        response = await self._request(path, {}, limits.CRL_BYTES, method="HEAD")
+        length, validators = response.headers.get("content-length", ""), _validators(response)
+        if response.status != _OK or _LENGTH.fullmatch(length) is None or validators == Validators():
+            return None
+        return int(length), validators
 
     async def get_from(self, path: str, start: int, end: int, *, max_bytes: int) -> tuple[bytes, bool]:
         """Fetch the bytes of a file from `start` up to `end`; True beside them if they are the whole file.
@@ -64,10 +75,14 @@ class Line:
             raise Rejected("range_mismatch", "The host's file is shorter than announced.")
         raise _unexpected()
 
-    async def _request(self, path: str, headers: dict[str, str], max_bytes: int) -> Response:
+    async def _request(
+        self, path: str, headers: dict[str, str], max_bytes: int, *, method: str = "GET"
+    ) -> Response:
         if self.received > limits.SYNC_BYTES:
             raise Rejected("sync_too_large", "The issuer's lists together are larger than accepted.")
-        response = await self._fetcher.request("GET", self._base + path, headers=headers, max_bytes=max_bytes)
+        response = await self._fetcher.request(
+            method, self._base + path, headers=headers, max_bytes=max_bytes
+        )
         self.received += len(response.body)
         return response
 
@@ -77,6 +92,7 @@ _PARTIAL: Final = 206
 _NOT_MODIFIED: Final = 304
 _ABSENT: Final = frozenset((404, 410))
 _NO_RANGE: Final = 416
+_LENGTH: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/(?:[0-9]{1,15}|\*)", re.ASCII)
 
 

@@ -60,15 +60,17 @@ class HeldList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of the list of one key.
 
-    seen: the highest counter ever met, below which no list is taken again. head_iat: when the newest head
-    that was verified was signed. fault: why the newest list could not be had at the last try, with its code.
-    no_head_until, no_delta_until: before these times an issuer that published none is not asked again; one
-    that has given them before (gave_head, gave_delta) always is.
+    seen: the highest counter ever met, below which no list is taken again. head: the newest one, as it came.
+    head_iat: when the newest one that was verified was signed. fault: why the newest list could not be had at
+    the last try, with its code. no_head_until, no_delta_until: before these times an issuer that published
+    none is not asked again; one that has given them before (gave_head, gave_delta) always is.
     """
 
     kid: str
     seen: int = 0
     head_iat: int = 0
+    head: str = ""
+    head_validators: Validators = Validators()
     held: HeldList | None = None
     fault: Reason | None = None
     code: str = ""

@@ -22,16 +22,18 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     head: Head | None
 
 
-def ways(held: HeldList | None, target: Target, *, allowed: Collection[CheapWay]) -> list[Way]:
+def ways(held: HeldList | None, target: Target, *, allowed: Collection[CheapWay], pinned: bool) -> list[Way]:
     """Return the ways that can lead to the target, the one that should cost the fewest bytes first.
 
-    allowed: of the ways beside the full list. The full list is always among them.
+    allowed: of the ways beside the full list. The full list is always among them. pinned: whether the head
+    is fetched each time anyhow; otherwise who follows a log needs it, and who may follow deltas does not.
     """
     costs: dict[Way, float] = {"full": _full(held, target)}
     if "delta" in allowed and held is not None and held.form == "list" and held.ctr < target.ctr:
         costs["delta"] = delta_cost(held, target.ctr)
     if "log" in allowed and target.head is not None and target.head.log is not None:
-        costs["log"] = _log(held, target.head.log.length)
+        without = "delta" in allowed and not pinned
+        costs["log"] = _log(held, target.head.log.length, later=_HEADS if without else 0)
     return sorted(costs, key=costs.__getitem__)
 
 
@@ -47,6 +49,7 @@ EXCHANGE: Final = 600
 HEAD_COST: Final = EXCHANGE + 700
 """Bytes that a signed head costs, about."""
 
+_HEADS: Final = 30 * 700  # of as many updates, by which a new log must be shorter than the list
 _DELTA: Final = 220  # without entries
 _LIST: Final = 90  # without entries
 _CHANGES: Final = 2  # entries between two counters: the median of what issuers did
@@ -65,6 +68,8 @@ def _full(held: HeldList | None, target: Target) -> float:
     return EXCHANGE + (held.size if held is not None else _LIST)
 
 
-def _log(held: HeldList | None, length: int) -> float:
+def _log(held: HeldList | None, length: int, *, later: float) -> float:
     known = held.size if held is not None and held.form == "log" else 0
-    return EXCHANGE + (length - known if known <= length else length)
+    if 0 < known <= length:
+        return EXCHANGE + length - known
+    return EXCHANGE + length + later

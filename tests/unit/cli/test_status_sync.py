@@ -63,7 +63,7 @@ def test_a_store_is_filled_and_asked_offline(stage: Stage, run: Run) -> None:
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert [(one["kid"], one["way"], one["ctr"]) for one in told["outcomes"]] == [
-        (stage.kid, "log", 1),
+        (stage.kid, "full", 1),
         (None, "full", None),
     ]
     stage.host.forget()

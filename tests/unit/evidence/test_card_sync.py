@@ -209,11 +209,47 @@ def test_an_issuer_cannot_fill_the_disk(plain: Stage, monkeypatch: pytest.Monkey
 # Ways.
 
 
-def test_the_first_list_comes_as_whichever_is_shorter(stage: Stage) -> None:
-    stage.publish({**dict.fromkeys(f"short-{n}" for n in range(300))})
+def test_the_first_list_comes_as_what_costs_less_to_follow(stage: Stage) -> None:
+    stage.publish(MANY)
+    assert stage.outcome(AUTO).way == "full"
+
+
+def test_a_long_list_comes_as_its_log(stage: Stage) -> None:
+    stage.publish({f"{rid}-{half}": NOW for rid in MORE for half in "ab"})
     first = stage.outcome(AUTO)
     assert first.way == "log"
-    assert first.received < len(stage.host.files[stage.url("log")]) + 1000
+    assert first.received < len(stage.host.files[stage.url("list")])
+
+
+def test_a_list_that_came_by_deltas_is_not_fetched_to_hear_that_it_is_the_newest(stage: Stage) -> None:
+    stage.publish(MANY)
+    stage.outcome(DELTA)
+    stage.publish({**MANY, "bad": None})
+    assert stage.outcome(DELTA).way == "delta"
+    assert (stage.outcome(DELTA).way, stage.host.sent) == ("unchanged", 0)
+    assert [method for method, url, _ in stage.host.requests if url == stage.url("list")] == ["HEAD"]
+    assert (stage.outcome(DELTA).way, stage.host.sent) == ("unchanged", 0)
+    assert [method for method, url, _ in stage.host.requests if url == stage.url("list")] == ["GET"]
+
+
+@pytest.mark.parametrize("length", [None, "1", "x"])
+def test_a_host_that_tells_another_length_gives_the_list(stage: Stage, length: str | None) -> None:
+    stage.publish(MANY)
+    stage.outcome(DELTA)
+    stage.publish({**MANY, "bad": None})
+    stage.outcome(DELTA)
+    stage.host.length = length
+    stage.outcome(DELTA)
+    asked = [method for method, url, _ in stage.host.requests if url == stage.url("list")]
+    assert asked == ["HEAD", "GET"]
+
+
+def test_an_unchanged_head_is_not_fetched_again(stage: Stage) -> None:
+    stage.publish(MANY)
+    stage.outcome(stage.pinned(LOG))
+    assert (stage.outcome(LOG).way, stage.host.sent) == ("unchanged", 0)
+    stage.now += 8 * DAY
+    assert stage.outcome(LOG).code == "head_expired", "the one that is held is looked at again"
 
 
 def test_a_step_comes_as_a_delta_to_who_has_the_list(stage: Stage) -> None:

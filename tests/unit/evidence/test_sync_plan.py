@@ -63,6 +63,13 @@ def head(*, ctr: int, count: int, length: int | None) -> Head:
 def test_the_cheapest_way_comes_first(
     at_hand: HeldList | None, target: Target, allowed: frozenset[CheapWay], first: str
 ) -> None:
-    found = ways(at_hand, target, allowed=allowed)
+    found = ways(at_hand, target, allowed=allowed, pinned=True)
     assert found[0] == first
     assert "full" in found
+
+
+@pytest.mark.parametrize(("count", "first"), [(1000, "full"), (10_000, "log")])
+def test_a_log_that_needs_a_head_each_time_must_be_much_shorter(count: int, first: str) -> None:
+    target = Target(ctr=5, head=head(ctr=5, count=count, length=16 * count))
+    assert ways(None, target, allowed=BOTH, pinned=False)[0] == first
+    assert ways(None, target, allowed=BOTH, pinned=True)[0] == "log"
