@@ -19,6 +19,7 @@ from safeconduct.services.status.tree import Tree
 from safeconduct.settings import SettingsError, load
 from safeconduct.status.card_keys import read_key_set
 from safeconduct.status.card_revocation import heads
+from safeconduct.status.card_revocation.deltas import Delta
 from safeconduct.status.card_revocation.files import digest
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
@@ -196,6 +197,36 @@ def test_an_old_copy_of_the_database_does_not_take_a_tree_back(stage: Stage, tmp
 
     assert caught.value.code == "status_tree_newer"
     assert files_of(stage.tree) == good
+
+
+def test_an_old_copy_of_the_database_goes_on_from_the_published_list(stage: Stage) -> None:
+    run(_in_order(stage, ("a",), ("b",)))
+    copy = stage.tree.parent / "copy.db"
+    copy.write_bytes((stage.tree.parent / "issuer.db").read_bytes())
+    run(_in_order(stage, ("c", "d")))
+    published = stage.listed()
+
+    async def of_the_copy() -> None:
+        old = await Stage.open(stage.tree.parent, f"sqlite:///{copy}")
+        try:
+            await old.register.revoke_key(old.kid, now=NOW)
+            await old.register.register(stage.key.public, known=published, now=NOW)
+            await old.register.revoke_rid("e", kid=stage.kid, before=None)
+            await old.publish()
+            await old.register.revoke_rid("f", kid=stage.kid, before=None)
+            await old.publish()
+        finally:
+            await old.database.close()
+
+    asyncio.run(of_the_copy())
+
+    files = files_of(stage.tree)
+    assert stage.listed().ctr == published.ctr + 2
+    assert set(stage.listed().entries) == set("abcdef")
+    check_tree(files)
+    assert f"crl/{stage.kid}-{published.ctr + 1}.json" not in files  # nobody knows what it would lead from
+    step = Delta.parse(files[f"crl/{stage.kid}-{published.ctr + 2}.json"])
+    assert (set(step.add), step.remove, step.digest) == ({"f"}, {}, stage.listed().digest())
 
 
 def test_a_key_of_cards_signs_no_heads(stage: Stage) -> None:

@@ -64,8 +64,8 @@ class CardRegister:
         chain: its certificates. known: the list that was published of the key elsewhere, whose counter and
         entries go on. by_signed_text: its cards have no rid and are named by their signed text.
 
-        Raises Unsupported "card_key_algorithm"; Rejected "card_key_known" if the key cannot take over a list
-        or another way of naming cards, since it has its own; Malformed "crl_kid", Unsupported
+        Raises Unsupported "card_key_algorithm"; Rejected "card_key_known" (its cards are named in another way
+        already), "card_list_older" (`known` is not newer than its own list); Malformed "crl_kid", Unsupported
         "status_method_unknown" for a list of another key or method.
         """
         found = CardKey.of(key, chains=(tuple(to_x5c(chain)),) if chain else ())

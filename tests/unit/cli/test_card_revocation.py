@@ -160,7 +160,7 @@ def test_a_key_of_another_system_goes_on_with_its_list(shell: Run, tmp_path: Pat
     found = RevocationList.parse((tmp_path / f"web/crl/{kid}.json").read_bytes())
     assert (found.ctr, found.entries) == (42, {"theirs": 1_700_000_000, "another": None})
     twice = shell("status", "add-key", "old.pem", "--crl", "old.json")
-    assert (twice.exit_code, "card_key_known" in twice.stderr) == (1, True)
+    assert (twice.exit_code, "card_list_older" in twice.stderr) == (1, True)
 
 
 def test_cards_without_a_rid_are_revoked_by_their_signed_text(shell: Run, verdict: Verdict) -> None:

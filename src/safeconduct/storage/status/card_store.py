@@ -49,26 +49,21 @@ def register_key(
     """Makes a key known, so that it is published.
 
     One that is known gets the new `jwk`, which may have other certificates. A revoked one stays revoked.
-    method: how its list names cards; None: as it does already, or by rids.
-    known: the list that was published of the key elsewhere: counted on from there, with its entries.
+    method: how its list names cards; None: as it does already, or by rids. known: a list of the key that was
+    published elsewhere, or from a newer copy of the database: counted on from there, with its entries.
 
-    Raises Rejected "card_key_known" if the key has a list already and `known` is given, or if it names cards
-    otherwise than by the `method` given; Malformed "crl_kid", Unsupported "status_method_unknown" for a list
-    of another key or method.
+    Raises Rejected "card_key_known" if the key names cards otherwise than by the `method` given,
+    "card_list_older" if `known` is not newer than the list that is kept; Malformed "crl_kid", Unsupported
+    "status_method_unknown" if it is of another key or method.
     """
-    named_by = method or RID
+    row = {"tenant": tenant, "kid": kid, "jwk": jwk, "method": method or RID, "ctr": 0, "created_at": now}
+    if not insert_once(connection, card_keys, row):
+        connection.execute(update(card_keys).where(_of(card_keys, tenant, kid)).values(jwk=jwk))
+    key = require_key(connection, tenant, kid)
+    if method not in (None, key.method):
+        raise Rejected("card_key_known", "The key is known already, and names cards in another way.")
     if known is not None:
-        _check_fits(known, kid, named_by)
-    counter = 0 if known is None else known.ctr
-    row = {"tenant": tenant, "kid": kid, "jwk": jwk, "method": named_by, "ctr": counter, "created_at": now}
-    if insert_once(connection, card_keys, row):
-        for rid, reach in {} if known is None else known.entries.items():
-            _change(connection, tenant, kid, rid, changes.storable(reach))
-        return
-    found = require_key(connection, tenant, kid)
-    if known is not None or method not in (None, found.method):
-        raise Rejected("card_key_known", "The key is known already, and has a list of its own.")
-    connection.execute(update(card_keys).where(_of(card_keys, tenant, kid)).values(jwk=jwk))
+        _go_on_from(connection, tenant, key, known)
 
 
 def stored_keys(connection: Connection, tenant: str) -> tuple[StoredKey, ...]:
@@ -170,11 +165,17 @@ def reinstate(connection: Connection, tenant: str, named: Collection[tuple[str, 
     return sum(_change(connection, tenant, kid, rid, GONE) for kid, rid in named)
 
 
-def _check_fits(known: RevocationList, kid: str, method: str) -> None:
-    if known.kid != kid:
+def _go_on_from(connection: Connection, tenant: str, key: StoredKey, known: RevocationList) -> None:
+    if known.kid != key.kid:
         raise Malformed("crl_kid", "The list is of another key.")
-    if known.method != method:
-        raise Unsupported("status_method_unknown", "The list names cards otherwise than the key shall.")
+    if known.method != key.method:
+        raise Unsupported("status_method_unknown", "The list names cards otherwise than the key does.")
+    if known.ctr <= key.ctr:
+        raise Rejected("card_list_older", "The list is not newer than the one that is kept of this key.")
+    for rid, reach in known.entries.items():
+        if (wanted := changes.storable(reach)) != GONE:
+            _change(connection, tenant, key.kid, rid, wanted)
+    connection.execute(update(card_keys).where(_of(card_keys, tenant, key.kid)).values(ctr=known.ctr))
 
 
 def _change(connection: Connection, tenant: str, kid: str, rid: str, wanted: Standing) -> bool:
