@@ -167,16 +167,23 @@ def test_what_is_no_bundle_of_resources_is_malformed(bundle: dict[str, Any]) -> 
     assert "card_fhir_malformed" in {finding.code for finding in fhir.examine(bundle)}
 
 
-def test_elements_go_no_deeper_than_json_may() -> None:
-    bundle, value = _small(), {}
-    bundle["entry"][0]["resource"]["extension"] = value
-    for _ in range(limits.JSON_DEPTH + 10):
-        value["extension"] = [{}]
-        value = value["extension"][0]
+def _nested(depth: int) -> dict[str, Any]:
+    return {"extension": [_nested(depth - 1)]} if depth else {"url": "u"}
+
+
+def _contained(depth: int) -> dict[str, Any]:
+    return {"contained": [_contained(depth - 1)] if depth else [{"resourceType": "A"}], "resourceType": "A"}
+
+
+@pytest.mark.parametrize("make", [_nested, _contained])
+@pytest.mark.parametrize("depth", [limits.JSON_DEPTH, 300])
+def test_elements_go_no_deeper_than_json_may(make: Callable[[int], dict[str, Any]], depth: int) -> None:
+    bundle = _small()
+    bundle["entry"][0]["resource"] |= make(depth)
     with pytest.raises(SafeconductError) as caught:
         fhir.minimise(bundle)
     assert caught.value.code == "card_fhir_malformed"
-    assert "card_fhir_malformed" in {finding.code for finding in fhir.examine(bundle)}
+    assert [finding.code for finding in fhir.examine(bundle)] == ["card_fhir_malformed"]
 
 
 def _immunization(bundle: dict[str, Any]) -> dict[str, Any]:

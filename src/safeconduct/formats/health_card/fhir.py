@@ -121,6 +121,8 @@ def _small_entry(entry: Mapping[str, Any], short: str, urls: dict[str, str]) -> 
 def _small_resource(
     resource: Mapping[str, Any], urls: dict[str, str], depth: int, *, contained: bool = False
 ) -> dict[str, Any]:
+    if depth > limits.JSON_DEPTH:
+        raise _no_bundle()
     domain = resource["resourceType"] not in _NOT_DOMAIN
     if resource["resourceType"] in _TERMINOLOGY:
         return {name: value for name, value in resource.items() if name not in ("id", "meta", "text")}
@@ -239,6 +241,9 @@ def _of_entry(entry: object, path: str, urls: set[str], seen: set[str]) -> Itera
 def _of_resource(
     resource: Mapping[str, Any], path: str, urls: set[str], depth: int, *, contained: bool = False
 ) -> Iterator[Finding]:
+    if depth > limits.JSON_DEPTH:
+        yield _too_deep(path)
+        return
     yield from _of_own(resource, path, top=not contained)
     if resource["resourceType"] in _TERMINOLOGY:
         return
@@ -286,7 +291,7 @@ def _is_label(value: object) -> bool:
 
 def _of_value(value: object, name: str, path: str, urls: set[str], depth: int) -> Iterator[Finding]:
     if depth > limits.JSON_DEPTH:
-        yield Finding("card_fhir_malformed", "error", "The bundle is nested too deep.", path)
+        yield _too_deep(path)
     elif _is_empty(value) and value is not None:
         yield Finding("card_fhir_empty", "error", "FHIR has no empty elements.", path)
     elif isinstance(value, list):
@@ -316,6 +321,10 @@ def _of_element(value: Mapping[str, Any], name: str, path: str, urls: set[str]) 
         elif reference not in urls:
             text = "The reference leads to no entry of the bundle."
             yield Finding("card_fhir_reference", "warning", text, place)
+
+
+def _too_deep(path: str) -> Finding:
+    return Finding("card_fhir_malformed", "error", "The bundle is nested too deep.", path)
 
 
 _DISPLAY = "In a QR code a code has no display text."
