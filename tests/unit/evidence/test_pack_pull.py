@@ -15,6 +15,7 @@ from safeconduct.evidence import mirror_tree, pack_pull
 from safeconduct.evidence.mirror_tree import Edition
 from safeconduct.evidence.pack_pull import Pulled
 from safeconduct.evidence.packs import SeenVersions, open_pack
+from safeconduct.status.compact import pack_updates
 from safeconduct.status.states import REVOKED, Status, unknown
 
 NOW = packs.NOW
@@ -155,6 +156,18 @@ def test_a_host_without_deltas_is_good_enough(copy: Copy, missing: str) -> None:
     done = copy.pull()
 
     assert (done.way, done.fault) == ("full", "fetch_status")
+    assert copy.whole()
+
+
+def test_a_copy_too_old_for_deltas_is_fetched_whole(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy.pull()
+    monkeypatch.setitem(pack_updates.KEPT, 1, 1)
+    for number in range(3):
+        copy.publish({**MANY, f"more{number}": None})
+
+    done = copy.pull()
+
+    assert (done.way, done.fault) == ("full", "pack_no_delta")
     assert copy.whole()
 
 
