@@ -14,6 +14,7 @@ from fuzz import (
     sd_cwt,
     sd_jwt,
     status_lists,
+    status_sync,
 )
 from fuzz.judgement import Target
 
@@ -31,6 +32,7 @@ TARGETS: dict[str, Target] = {
         card_carriers,
         card_status,
         status_lists,
+        status_sync,
         health_card,
         ribbons,
     )
