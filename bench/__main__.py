@@ -17,6 +17,7 @@ MODULES = (
     "bench.health_card",
     "bench.status_sizes",
     "bench.compact",
+    "bench.crl_history",
     "bench.imports",
     "bench.peers",
 )
