@@ -10,6 +10,7 @@ from fuzz import (
     issuance,
     keys,
     messages,
+    packs,
     ribbons,
     sd_cwt,
     sd_jwt,
@@ -35,6 +36,7 @@ TARGETS: dict[str, Target] = {
         status_sync,
         health_card,
         ribbons,
+        packs,
     )
     for target in module.TARGETS
 }
