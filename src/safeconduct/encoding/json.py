@@ -107,10 +107,11 @@ def _loads_canonical(raw: bytes, max_depth: int) -> Any:
 
     Raises ValueError, RecursionError or OverflowError for every other text.
     """
-    if b"\\" in raw or _TOO_MANY_DIGITS in raw.translate(_DIGITS_TO_ZEROS):
+    alike = raw.translate(_ALIKE)
+    if b"\\" in raw or _TOO_MANY_DIGITS in alike:
         raise ValueError
     value = _READER.decode(raw)
-    if _WRITER.encode(value) != raw or _is_deeper(raw, max_depth):
+    if _WRITER.encode(value) != raw or (alike.count(b"[") > max_depth and _is_deeper(raw, max_depth)):
         raise ValueError
     return value
 
@@ -118,17 +119,14 @@ def _loads_canonical(raw: bytes, max_depth: int) -> Any:
 _READER = msgspec.json.Decoder()
 _WRITER = msgspec.json.Encoder()
 _NOT_CANONICAL = (ValueError, RecursionError, OverflowError)  # ValueError: msgspec's and Unicode's, too
-_NOT_OPENING = bytes(set(range(256)) - set(b"[{"))
 _NOT_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
-_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_ALIKE = bytes.maketrans(b"123456789{", b"000000000[")
 _TOO_MANY_DIGITS = b"0" * (limits.JSON_INTEGER_DIGITS + 1)
 _TO_ONE_KIND = bytes.maketrans(b"[]{}", b"()()")
 
 
 def _is_deeper(raw: bytes, max_depth: int) -> bool:
     """Tells whether valid JSON without escapes is nested deeper. ValueError if a string has brackets."""
-    if len(raw.translate(None, _NOT_OPENING)) <= max_depth:
-        return False
     # A string without brackets leaves two quotes; one with brackets leaves a quote that finds no partner.
     brackets = raw.translate(_TO_ONE_KIND, _NOT_MARKS).replace(b'""', b"")
     if b'"' in brackets:

@@ -220,7 +220,7 @@ def check_issuer_url(text: str) -> None:
 
 _MEMBERS: Final = {"kty": "EC", "crv": "P-256", "alg": ALGORITHM}
 _NOTHING: Final[Mapping[str, CardKey]] = {}
-_RULE = "SMART Health Cards 1.4.0, Generating cryptographic keys"
+_RULE = "SHC-1.4.0, Generating cryptographic keys"
 _RFC_7517 = "RFC 7517 §5"
 # Nothing that URL parsers differ on: no user, no query, no fragment, no escape in the host.
 _ISSUER = re.compile(
@@ -264,7 +264,7 @@ def _crl_version(entry: dict[str, Any]) -> int | None:
 
 _DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 _LARGEST = (1 << 53) - 1  # what every reader of JSON holds exactly (RFC 7493 §2.2)
-_REVOCATION = "SMART Health Cards 1.4.0, Revocation"
+_REVOCATION = "SHC-1.4.0, Revocation"
 
 
 def _check_certified(key: CardKey, issuer: str, anchors: Collection[Certificate], now: int) -> None:
@@ -284,7 +284,7 @@ def _check_certified(key: CardKey, issuer: str, anchors: Collection[Certificate]
     raise fault
 
 
-_PKI = "SMART Health Cards 1.4.0, X.509 certificates"
+_PKI = "SHC-1.4.0, X.509 certificates"
 
 
 def _wrong_algorithm() -> Unsupported:

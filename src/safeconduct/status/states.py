@@ -45,9 +45,17 @@ def unknown(reason: Reason) -> Status:
 class CardId(Protocol):
     """What a card can be looked up by; nothing is computed before a list's method asks for it."""
 
-    issuer: str
-    kid: str
-    nbf: int | float
+    @property
+    def issuer(self) -> str:
+        """As the card names it."""
+
+    @property
+    def kid(self) -> str:
+        """Of the key that signed it."""
+
+    @property
+    def nbf(self) -> int | float:
+        """When it was made, in seconds since 1970."""
 
     def identifier(self, method: str) -> str | None:
         """The card's identifier under a method of revocation, None if it has none.

@@ -73,8 +73,9 @@ def read_claims(claims: dict[str, Any]) -> CardClaims:
     _check_issuer(issuer)
     if CARD_TYPE not in types:
         raise Rejected("card_type_missing", "The credential is not typed as a health card.", rule=_RULE)
-    if rid is not None:  # a null is none: kill-the-clipboard 1.1.0 writes it where a card has no rid
-        check_rid(rid)
+    # A null is none: kill-the-clipboard 1.1.0 writes it where a card has no rid.
+    if rid is not None and not is_rid(rid):
+        raise _no_rid()
     return CardClaims(issuer, nbf, expires, tuple(types), version, bundle, rid, claims)
 
 
@@ -83,18 +84,14 @@ def check_rid(rid: object) -> str:
 
     Raises Malformed "card_rid_malformed". It need not be the base64url of anything.
     """
-    if type(rid) is not str or not is_rid(rid):
-        raise Malformed(
-            "card_rid_malformed",
-            "The revocation identifier is not of 1 to 24 base64url characters.",
-            rule="SMART Health Cards 1.4.0, Revocation",
-        )
+    if not isinstance(rid, str) or not is_rid(rid):
+        raise _no_rid()
     return rid
 
 
 _NUMBERS = (int, float)
 _ONLY_TEXT = frozenset({str})
-_RULE = "SMART Health Cards 1.4.0, Protocol details"
+_RULE = "SHC-1.4.0, Protocol details"
 
 # One issuer's cards name it all alike. What is remembered is bounded in number, and in length by the check.
 _check_issuer = lru_cache(maxsize=1024)(check_issuer_url)
@@ -108,6 +105,11 @@ def _fault(members: Mapping[str, Any], **wanted: tuple[type, ...]) -> Rejected |
         if type(members[name]) not in kinds:
             return _wrong_type(name)
     return _wrong_type("type")
+
+
+def _no_rid() -> Malformed:
+    reason = "The revocation identifier is not of 1 to 24 base64url characters."
+    return Malformed("card_rid_malformed", reason, rule="SHC-1.4.0, Revocation")
 
 
 def _wrong_type(name: str) -> Malformed:

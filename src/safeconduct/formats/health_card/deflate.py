@@ -34,7 +34,7 @@ def inflate(data: bytes, *, max_bytes: int = limits.CARD_PAYLOAD_BYTES) -> bytes
 
 
 _RAW = -15
-_RULE = "SMART Health Cards 1.4.0, Health Cards are Small"
+_RULE = "SHC-1.4.0, Health Cards are Small"
 
 
 def _malformed(reason: str) -> Malformed:

@@ -85,4 +85,4 @@ def sign_payload(claims: bytes, *, key: Signer) -> str:
     return card
 
 
-_CLAIMS = "SMART Health Cards 1.4.0, Protocol details"
+_CLAIMS = "SHC-1.4.0, Protocol details"

@@ -76,13 +76,14 @@ def parse(data: str | bytes) -> ParsedCard:
     encoded_header, dot, payload = signing_input.partition(b".")
     if not dot:
         raise malformed("A compact JWS has three parts.")
-    kid = _kid(encoded_header)
+    read_header = _read_header_once if len(encoded_header) <= _CACHED_CHARS else _read_header
+    kid = read_header(encoded_header)
     try:
-        compressed = b64.decode(payload)
-        signature, altered = _signature(encoded_signature)
-    except Malformed as error:
-        raise malformed("A part of the JWS is not base64url.") from error
-    return ParsedCard(kid, signing_input, compressed, signature, encoded_header, altered)
+        compressed, signature = b64.decode(payload), b64.decode(encoded_signature)
+    except Malformed:
+        compressed, signature = _decode_altered(payload, encoded_signature)
+        return ParsedCard(kid, signing_input, compressed, signature, encoded_header, True)
+    return ParsedCard(kid, signing_input, compressed, signature, encoded_header)
 
 
 def malformed(reason: str) -> Malformed:
@@ -90,15 +91,15 @@ def malformed(reason: str) -> Malformed:
     return Malformed("jws_malformed", reason, rule="RFC 7515 §5.2")
 
 
-def _signature(encoded: bytes) -> tuple[bytes, bool]:
-    """Decode a signature, and tell whether its text is another than the one that its bytes have."""
+def _decode_altered(payload: bytes, signature: bytes) -> tuple[bytes, bytes]:
+    """Decode payload and signature, in whose text bits may be set that stand for nothing."""
+    if len(signature) == _SIGNATURE_CHARS:
+        # The last character of 64 bytes carries two bits; the others may have been set by anybody.
+        signature = signature[:-1] + signature[-1:].translate(_TO_TWO_BITS)
     try:
-        return b64.decode(encoded), False
-    except Malformed:
-        if len(encoded) != _SIGNATURE_CHARS:
-            raise
-    # The last character of 64 bytes carries two bits; the others may have been set by anybody.
-    return b64.decode(encoded[:-1] + encoded[-1:].translate(_TO_TWO_BITS)), True
+        return b64.decode(payload), b64.decode(signature)
+    except Malformed as error:
+        raise malformed("A part of the JWS is not base64url.") from error
 
 
 _SIGNATURE_CHARS = 86
@@ -119,12 +120,6 @@ def _encoded(data: str | bytes) -> bytes:
 
 
 _QR_PREFIXES = frozenset({"shc:/", b"shc:/"})
-
-
-def _kid(encoded: bytes) -> str:
-    if len(encoded) > _CACHED_CHARS:
-        return _read_header(encoded)
-    return _read_header_once(encoded)
 
 
 def _read_header(encoded: bytes) -> str:
@@ -149,4 +144,4 @@ _CACHED_CHARS = 256
 _read_header_once = lru_cache(maxsize=1024)(_read_header)
 
 
-_RULE = "SMART Health Cards 1.4.0, Health Cards are Encoded as Compact Serialization JWS"
+_RULE = "SHC-1.4.0, Health Cards are Encoded as Compact Serialization JWS"

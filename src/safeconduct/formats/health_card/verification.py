@@ -8,12 +8,12 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from safeconduct.errors import Rejected, SafeconductError, Unsupported
+from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.formats.health_card.claims import CardClaims, open_claims
 from safeconduct.formats.health_card.deflate import inflate
 from safeconduct.formats.health_card.finding import Finding
 from safeconduct.formats.health_card.parsing import ParsedCard, malformed, parse
-from safeconduct.status.card_keys import ANY_ISSUER, CardKey, CardKeySource
+from safeconduct.status.card_keys import ANY_ISSUER, CardKeySource
 from safeconduct.status.card_revocation import legacy, methods
 from safeconduct.status.states import CardStatusSource, Policy, Status, unknown
 
@@ -95,12 +95,12 @@ def verify(
     is known of revoked cards, None for nothing. now: seconds since 1970.
     Raises SafeconductError; docs/rules/health-cards.md lists each code with its clause.
     """
-    authentic = _authenticate(data, trust)
-    found = _status(authentic, status, now)
-    fault = _fault(authentic, found, policy, now)
+    card = _authenticate(data, trust)
+    found = _status(card, status, now)
+    fault = _fault(card, found, policy, now)
     if fault is not None:
         raise fault
-    return VerifiedCard(authentic.kid, authentic.claims, found)
+    return VerifiedCard(card.kid, card.claims, found)
 
 
 def judge(
@@ -129,44 +129,44 @@ def judge(
     return Judgement("valid", found, "", "", card, remarks)
 
 
-class _Authentic:
+class _Authentic(msgspec.Struct, frozen=True):
     """A card that its issuer has signed; also what its status is looked up by (`states.CardId`)."""
 
-    __slots__ = ("claims", "crl_version", "issuer", "kid", "nbf", "parsed")
-
-    def __init__(self, parsed: ParsedCard, claims: CardClaims, key: CardKey) -> None:
-        self.parsed = parsed
-        self.claims = claims
-        self.issuer = claims.issuer
-        self.kid = parsed.kid
-        self.nbf = claims.nbf
-        self.crl_version = key.crl_version
+    parsed: ParsedCard
+    claims: CardClaims
+    issuer: str
+    kid: str
+    nbf: int | float
+    crl_version: int | None
 
     def identifier(self, method: str) -> str | None:
         """Return what a list of that method may name the card by, None for nothing."""
         if method == methods.RID:
             return self.claims.rid
-        if method == methods.HASH_FHIR:
-            return legacy.of_bundle(self.claims.bundle)
-        if method == methods.SIGNED_TEXT:
-            return legacy.of_signed_text(self.parsed.signing_input, self.parsed.signature)
-        raise Unsupported("status_method_unknown", "The method of revocation is not one that is known here.")
+        return legacy.identifier(
+            method,
+            bundle=self.claims.bundle,
+            signing_input=self.parsed.signing_input,
+            signature=self.parsed.signature,
+        )
 
 
 def _authenticate(data: str | bytes | ParsedCard, trust: CardKeySource) -> _Authentic:
-    parsed = data if isinstance(data, ParsedCard) else parse(data)
-    keys = trust.keys_named(parsed.kid)
+    parsed = parse(data) if isinstance(data, str | bytes) else data
+    kid = parsed.kid
+    keys = trust.keys_named(kid)
     if not keys:
         raise Rejected("card_key_unknown", "No key of the name that the card gives is trusted.", rule=_KEYS)
     # The name is the hash of the key: all that bear it are one.
     next(iter(keys.values())).key.verify(parsed.signature, parsed.signing_input)
     claims = open_claims(inflate(parsed.compressed))
-    key = keys.get(claims.issuer) or keys.get(ANY_ISSUER)
+    issuer = claims.issuer
+    key = keys.get(issuer) or keys.get(ANY_ISSUER)
     if key is None:
         raise Rejected(
             "card_issuer_untrusted", "The key is not one of the issuer's whom the card names.", rule=_KEYS
         )
-    return _Authentic(parsed, claims, key)
+    return _Authentic(parsed, claims, issuer, kid, claims.nbf, key.crl_version)
 
 
 def _status(card: _Authentic, source: CardStatusSource | None, now: int) -> Status:
@@ -182,7 +182,8 @@ def _fault(card: _Authentic, status: Status, policy: CardPolicy, now: int) -> Sa
     if card.parsed.altered:
         return malformed("Bits of the signature's text are set that stand for nothing.")
     claims = card.claims
-    if claims.expires is not None and claims.expires < now:
+    expires = claims.expires
+    if expires is not None and expires < now:
         return Rejected("expired", "The card has expired.", rule=_CLAIMS)
     if claims.nbf > now:
         return Rejected("not_yet_valid", "The card is not valid yet.", rule=_CLAIMS)
@@ -201,9 +202,9 @@ _VERDICTS: dict[str, Verdict] = {
     "card_status_unknown": "unknown",
 }
 _UNKNOWN = "Whether the card is revoked cannot be told: {}."
-_KEYS = "SMART Health Cards 1.4.0, Determining keys associated with an issuer"
-_CLAIMS = "SMART Health Cards 1.4.0, Protocol details"
-_REVOCATION = "SMART Health Cards 1.4.0, Revocation"
+_KEYS = "SHC-1.4.0, Determining keys associated with an issuer"
+_CLAIMS = "SHC-1.4.0, Protocol details"
+_REVOCATION = "SHC-1.4.0, Revocation"
 
 
 def _findings(card: _Authentic, now: int) -> tuple[Finding, ...]:

@@ -77,8 +77,9 @@ class RevocationLists:
         return judge(held.found, card, crl_version=crl_version, outdated=self._is_old(held, now))
 
     def _for(self, card: CardId) -> _Held | None:
-        places = ((card.issuer, card.kid), (None, card.kid), (card.issuer, None), (None, None))
-        return next((self._held[place] for place in places if place in self._held), None)
+        find = self._held.get
+        own = find((card.issuer, card.kid)) or find((None, card.kid))
+        return own or find((card.issuer, None)) or find((None, None))
 
     def _is_old(self, held: _Held, now: int) -> bool:
         if self._max_age is None or held.fetched_at is None:
