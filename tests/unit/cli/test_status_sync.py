@@ -120,7 +120,7 @@ def test_what_is_not_known_is_not_good(stage: Stage, run: Run) -> None:
     check = ("status", "check", stage.card("any"), "--store", "lists")
     assert run(*check).exit_code == 1
     assert run(*check).stdout == "unknown\tmalformed\n"
-    assert run(*check, "--fail-open").exit_code == 0
+    assert run(*check, "--status-policy", "fail-open").exit_code == 0
 
 
 def test_old_knowledge_is_refused_by_age(stage: Stage, run: Run) -> None:

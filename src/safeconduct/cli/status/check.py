@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from safeconduct.cli.health_card.verify import PolicyName, StatusPolicy
 from safeconduct.cli.options import LATEST, AsJson, Config, moment
 from safeconduct.cli.status.store import Store, folder
 
 if TYPE_CHECKING:
     from safeconduct.evidence.card_store import CardStore
-    from safeconduct.status.states import Policy
 
 Things = Annotated[
     list[str],
@@ -59,14 +59,14 @@ def check(
         ),
     ] = None,
     at: At = None,
-    fail_open: Annotated[bool, typer.Option("--fail-open", help="Let an unknown status pass.")] = False,
+    status_policy: StatusPolicy = PolicyName.FAIL_CLOSED,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell the status of cards from what was synchronised. Nothing is sent anywhere.
 
     A card must be authentic; whether it is expired is not looked at here (see health-card verify). Exit
-    status 0: good, or the issuer revokes none. 1: revoked, unknown unless --fail-open, or not authentic.
+    status 0: good, or the issuer revokes none. 1: revoked, unknown unless fail-open, or not authentic.
 
     \b
     Example:
@@ -80,13 +80,12 @@ def check(
     source = CardStore.open(folder(store, config), max_age=max_age)
     asked = _Question(source, issuer=issuer, kid=kid, nbf=nbf, now=moment(at))
     answers = [answer for thing in things for answer in asked.answers(thing)]
-    policy: Policy = "fail-open" if fail_open else "fail-closed"
     if as_json:
         output.write_json({"checked": answers})
     else:
         for answer in answers:
             output.write_columns(*_line(answer))
-    if not all(_passes(answer, policy) for answer in answers):
+    if not all(_passes(answer, status_policy) for answer in answers):
         raise typer.Exit(NOT_ACCEPTABLE)
 
 
@@ -168,11 +167,11 @@ def _is_file(thing: str) -> bool:
         return False
 
 
-def _passes(answer: dict[str, Any], policy: "Policy") -> bool:
+def _passes(answer: dict[str, Any], policy: PolicyName) -> bool:
     status = answer["status"]
     if status is None or status["state"] == "revoked":
         return False
-    return status["state"] == "good" or status["reason"] == "no-crl" or policy == "fail-open"
+    return status["state"] == "good" or status["reason"] == "no-crl" or policy is PolicyName.FAIL_OPEN
 
 
 def _line(answer: dict[str, Any]) -> list[str]:
