@@ -25,7 +25,7 @@ PROTOCOLS = {
     "status-lists": ("status/token_list",),
     "health-cards": (
         *("formats/health_card", "status", "status/card_revocation", "status/compact"),
-        *("evidence", "services/status"),
+        *("evidence", "services/status", "protocols/health_cards_issue.py"),
     ),
 }
 LEDGERS = (*BELOW, *PROTOCOLS)
@@ -41,7 +41,7 @@ SOURCES = [
     (ledger, path)
     for ledger, folders in PROTOCOLS.items()
     for folder in folders
-    for path in sorted((PACKAGE / folder).glob("*.py"))
+    for path in sorted((PACKAGE / folder).glob("*.py")) or [PACKAGE / folder]
 ]
 ERRORS = {"Malformed", "Rejected", "Unsupported"}
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|expired")
