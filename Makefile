@@ -46,8 +46,8 @@ interop: $(READY) ## install the foreign implementations and test against them
 	@scripts/interop.sh
 	@$(PYTEST) -m interop tests/interop
 
-load: $(READY) ## let 200 wallets meet two dying issuer processes on one PostgreSQL
-	@SAFECONDUCT_LOAD_WALLETS=200 $(PYTEST) tests/load
+load: $(READY) ## let 200 wallets meet two dying issuers on one PostgreSQL; search a pack of 10^8 cards
+	@SAFECONDUCT_LOAD_WALLETS=200 SAFECONDUCT_LOAD_CARDS=100000000 $(PYTEST) tests/load
 
 docs: $(READY) ## check that every link, code place and test named in the documents exists
 	@$(BIN)/python scripts/check_docs.py
