@@ -83,8 +83,14 @@ def test_a_service_that_only_gives_out_says_so(tmp_path: Path) -> None:
         assert (answer.status, answer.members["code"]) == (409, "published_elsewhere")
 
 
-@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), StorageUnavailable("away")])
-def test_files_are_given_out_while_publishing_fails(tmp_path: Path, fault: Exception) -> None:
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (OSError(28, "No space left on device"), "publication_failed"),
+        (StorageUnavailable("away"), "storage_unavailable"),
+    ],
+)
+def test_files_are_given_out_while_publishing_fails(tmp_path: Path, fault: Exception, code: str) -> None:
     publisher = Publisher(tmp_path)
     with live_status(tmp_path, publish=publisher, refresh=1) as site:
         publisher.fault = fault
@@ -92,7 +98,7 @@ def test_files_are_given_out_while_publishing_fails(tmp_path: Path, fault: Excep
         eventually(lambda: publisher.runs >= runs + 2)
         assert ask(site.public, f"crl/{KID}.json").body == LIST
         answer = published(site)
-        assert answer.status == 503
+        assert (answer.status, answer.members["code"]) == (503, code)
         assert answer.headers["retry-after"]
         publisher.fault = None
         assert published(site).status == 200
