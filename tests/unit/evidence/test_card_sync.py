@@ -513,6 +513,17 @@ def test_a_head_signed_earlier_for_the_same_counter_is_going_back_too(stage: Sta
     assert stage.outcome().code == "head_rolled_back"
 
 
+def test_a_head_that_lags_behind_the_jwks_chooses_no_way(stage: Stage) -> None:
+    stage.publish(MANY)
+    stage.outcome(LOG)
+    older = stage.host.files[stage.url("head")]
+    stage.publish({**MANY, "bad": None})
+    stage.host.files[stage.url("head")] = older
+    outcome = stage.outcome(LOG)
+    assert (outcome.way, outcome.code, outcome.detours) == ("full", None, ("head_stale",))
+    assert stage.status("bad") == ("revoked", None)
+
+
 def test_a_host_that_changes_the_list_is_found_out_by_the_head_alone(stage: Stage) -> None:
     stage.publish({"bad": None})
     stage.host.files[stage.url("list")] = stage.host.files[stage.url("list")].replace(b'"bad"', b"")
