@@ -157,11 +157,15 @@ def revoke(connection: Connection, tenant: str, named: Collection[tuple[str, str
     """
     if reach is not None and not 0 < reach <= rids.LAST_SECOND:
         raise ValueError("a list names times after 1970 and before 2106")
+    for kid in {kid for kid, _ in named}:
+        require_key(connection, tenant, kid)
     return sum(_change(connection, tenant, kid, rid, reach) for kid, rid in named)
 
 
 def reinstate(connection: Connection, tenant: str, named: Collection[tuple[str, str]]) -> int:
     """Takes back the revocation of cards; arguments and result as of `revoke`."""
+    for kid in {kid for kid, _ in named}:
+        require_key(connection, tenant, kid)
     return sum(_change(connection, tenant, kid, rid, GONE) for kid, rid in named)
 
 
@@ -172,27 +176,35 @@ def _go_on_from(connection: Connection, tenant: str, key: StoredKey, known: Revo
         raise Unsupported("status_method_unknown", "The list names cards otherwise than the key does.")
     if known.ctr <= key.ctr:
         raise Rejected("card_list_older", "The list is not newer than the one that is kept of this key.")
-    for rid, reach in known.entries.items():
-        if (wanted := changes.storable(reach)) != GONE:
-            _change(connection, tenant, key.kid, rid, wanted)
+    standings = {rid: changes.storable(reach) for rid, reach in known.entries.items()}
+    wanted = {rid: standing for rid, standing in standings.items() if standing != GONE}
+    kept = select(card_entries.c.rid).where(_of(card_entries, tenant, key.kid))
+    here = {rid for rid in connection.execute(kept).scalars() if rid in wanted}
+    rows = [_new_entry(tenant, key.kid, rid, to) for rid, to in wanted.items() if rid not in here]
+    if rows:
+        connection.execute(card_entries.insert(), rows)
+    for rid in here:
+        _change(connection, tenant, key.kid, rid, wanted[rid])
     connection.execute(update(card_keys).where(_of(card_keys, tenant, key.kid)).values(ctr=known.ctr))
 
 
 def _change(connection: Connection, tenant: str, kid: str, rid: str, wanted: Standing) -> bool:
-    require_key(connection, tenant, kid)
     where = and_(_of(card_entries, tenant, kid), card_entries.c.rid == rid)
     row = connection.execute(select(card_entries).where(where)).first()
     before = GONE if row is None else standing(row.reached, row.before)
     after = GONE if wanted == GONE else changes.extended(before, wanted)
     if after == before:
         return False
-    values = {**_written(after), "is_pending": True}
     if row is None:
-        entry = {"tenant": tenant, "kid": kid, "rid": rid, "listed": False, **values}
-        connection.execute(card_entries.insert().values(entry))
+        connection.execute(card_entries.insert(), [_new_entry(tenant, kid, rid, after)])
     else:
-        connection.execute(update(card_entries).where(where).values(values))
+        connection.execute(update(card_entries).where(where).values(**_written(after), is_pending=True))
     return True
+
+
+def _new_entry(tenant: str, kid: str, rid: str, wanted: Standing) -> dict[str, Any]:
+    key = {"tenant": tenant, "kid": kid, "rid": rid}
+    return {**key, **_written(wanted), "listed": False, "listed_before": None, "is_pending": True}
 
 
 def standing(flag: bool, before: int | None) -> Standing:
