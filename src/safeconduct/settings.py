@@ -162,6 +162,11 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return self.card_signing_key or KeyPlace(_DATA / file)
 
     @property
+    def status_list_aggregation(self) -> str:
+        """Where the issuer's status lists are named, "" if it has none."""
+        return f"{self.status_list_uri}/aggregation.json" if self.status_list_uri else ""
+
+    @property
     def issuers(self) -> tuple["IssuerSettings", ...]:
         """The issuers that the process serves: the tenants, or this one."""
         return self.tenants or (self,)
@@ -555,6 +560,8 @@ def _issuer_faults(section: IssuerSettings) -> list[str]:
         place = f"tenants.{issuer.name}." if issuer.name else ""
         if issuer.webhook_url:
             faults += [f"{place}webhook_url: {fault}" for fault in url_faults(issuer.webhook_url)]
+        if issuer.status_list_uri:
+            faults += [f"{place}status_list_uri: {fault}" for fault in url_faults(issuer.status_list_uri)]
         if issuer.card_issuer and not _can_be_card_issuer(issuer.card_issuer):
             faults.append(f"{place}card_issuer: expected an https URL without query and final slash")
         if "://" in issuer.card_bundles:
@@ -576,6 +583,9 @@ def _tenant_faults(tenants: tuple[IssuerSettings, ...]) -> list[str]:
         values = [getattr(tenant, what) for tenant in tenants]
         if len(set(values)) != len(values):
             faults.append(f"tenants: expected a {what} of its own for each")
+    lists = [tenant.status_list_uri for tenant in tenants if tenant.status_list_uri]
+    if len(set(lists)) != len(lists):
+        faults.append("tenants: expected a status_list_uri of its own for each that has one")
     paths = sorted(f"{urlsplit(tenant.identifier).path}/" for tenant in tenants)
     if any(later.startswith(path) for path, later in itertools.pairwise(paths)):
         # Requests are told apart by path, and what stands below an issuer's path is that issuer's.

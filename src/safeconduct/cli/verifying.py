@@ -9,6 +9,9 @@ import typer
 from safeconduct.cli.options import LATEST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from safeconduct.status.token_list import CredentialStatus, TokenStatusLists
     from safeconduct.trust import Trust
 
@@ -67,8 +70,9 @@ StatusListFiles = Annotated[
     list[str] | None,
     typer.Option(
         "--status-list",
-        metavar="FILE",
-        help="A Status List Token (JWT or CWT) to look the credential's status up in. May be repeated.",
+        metavar="FILE|DIR",
+        help="A Status List Token (JWT or CWT) to look the credential's status up in, or a folder of them. "
+        "May be repeated.",
     ),
 ]
 StatusPolicyName = Annotated[
@@ -90,23 +94,50 @@ StatusMaxAge = Annotated[
 
 def status_lists(names: Iterable[str] | None) -> "TokenStatusLists | None":
     """Return what the option --status-list gives, None without it. Raises WrongUse."""
+    from pathlib import Path
+
+    from safeconduct.status.token_list import TokenStatusLists
+
+    if not names:
+        return None
+    received: list[bytes] = []
+    for name in names:
+        received += _lists_in(Path(name)) if Path(name).is_dir() else [_list_in(name)]
+    return TokenStatusLists.of(*received)
+
+
+def _list_in(name: str) -> bytes:
     from safeconduct.cli import files
     from safeconduct.cli.faults import WrongUse
     from safeconduct.errors import SafeconductError
     from safeconduct.limits import STATUS_TOKEN_BYTES
     from safeconduct.status.token_list import TokenStatusLists
 
-    if not names:
-        return None
-    received = []
-    for name in names:
-        data = files.read_whole(name, max_bytes=STATUS_TOKEN_BYTES)
-        try:
-            TokenStatusLists.of(data)
-        except SafeconductError as error:
-            raise WrongUse(f"{files.shown(name)} is no Status List Token: {error.reason}") from None
-        received.append(data)
-    return TokenStatusLists.of(*received)
+    data = files.read_whole(name, max_bytes=STATUS_TOKEN_BYTES)
+    try:
+        TokenStatusLists.of(data)
+    except SafeconductError as error:
+        raise WrongUse(f"{files.shown(name)} is no Status List Token: {error.reason}") from None
+    return data
+
+
+def _lists_in(folder: "Path") -> "Iterator[bytes]":
+    """The lists in a folder; what is none there does not spoil the others."""
+    from contextlib import suppress
+
+    from safeconduct.cli import files
+    from safeconduct.cli.faults import WrongUse
+    from safeconduct.errors import SafeconductError
+    from safeconduct.evidence.list_copies import read_copies
+    from safeconduct.status.token_list import TokenStatusLists
+
+    try:
+        for data in read_copies(folder):
+            with suppress(SafeconductError):
+                TokenStatusLists.of(data)
+                yield data
+    except OSError:
+        raise WrongUse(f"{files.shown(str(folder))} cannot be read") from None
 
 
 def status_json(status: "CredentialStatus | None") -> dict[str, str]:

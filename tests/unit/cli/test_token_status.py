@@ -70,6 +70,20 @@ def test_without_lists_the_policy_decides(run: Run, shown: list[str], tmp_path: 
     assert (missing.exit_code, json.loads(missing.stdout)["code"]) == (1, "status_list_missing")
 
 
+def test_a_folder_of_lists_is_taken_whatever_else_lies_there(
+    run: Run, shown: list[str], tmp_path: Path
+) -> None:
+    folder_of_lists = tmp_path / "lists"
+    folder_of_lists.mkdir()
+    (folder_of_lists / "junk.jwt").write_bytes(b"junk")
+    (folder_of_lists / "readme.txt").write_bytes(b"junk")
+    missing = run(*shown, "--status-list", str(folder_of_lists))
+    assert (missing.exit_code, json.loads(missing.stdout)["code"]) == (1, "status_list_missing")
+    Path(listed(tmp_path, 1)).rename(folder_of_lists / "one.jwt")
+    revoked = run(*shown, "--status-list", str(folder_of_lists))
+    assert (revoked.exit_code, json.loads(revoked.stdout)["code"]) == (1, "status_invalid")
+
+
 def test_how_old_a_list_may_be(run: Run, shown: list[str], tmp_path: Path) -> None:
     name = listed(tmp_path, 0)
     assert run(*shown, "--status-list", name, "--status-max-age", "210").exit_code == 0

@@ -33,6 +33,7 @@ class AuthorizationServer(msgspec.Struct, frozen=True, kw_only=True, omit_defaul
     authorization_response_iss_parameter_supported: bool = False
     client_attestation_signing_alg_values_supported: tuple[str, ...] = ()
     client_attestation_pop_signing_alg_values_supported: tuple[str, ...] = ()
+    status_list_aggregation_endpoint: str | None = None
     anonymous_pre_authorized: bool = msgspec.field(
         name="pre-authorized_grant_anonymous_access_supported", default=False
     )

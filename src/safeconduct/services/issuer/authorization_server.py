@@ -74,6 +74,7 @@ class AuthorizationServer:
             authorization_response_iss_parameter_supported=True,
             client_attestation_signing_alg_values_supported=self.clients.attestation_algorithms,
             client_attestation_pop_signing_alg_values_supported=self.clients.attestation_algorithms,
+            status_list_aggregation_endpoint=settings.status_list_aggregation or None,
             anonymous_pre_authorized=settings.client_attestation != "required",
         )
 
