@@ -8,6 +8,7 @@ Methods that read files raise Rejected "store_damaged" for one that is not as it
 
 import hashlib
 import mmap
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,7 @@ class CardStore:
 
     def __init__(self, folder: Path, *, max_age: int | None = None) -> None:
         self._folder = folder
+        self._changed = os.fspath(folder / CHANGED)
         self._max_age = max_age
         self._seen = _Seen(folder, None)
 
@@ -103,9 +105,9 @@ class CardStore:
         raise damaged()
 
     def _card_status(self, card: CardId, crl_version: int | None, now: int) -> Status:
-        issuer = self.issuer(card.issuer)
-        record, found = self._lookup(card.issuer, card.kid)
-        announced = _largest(crl_version, self._announced(card.issuer, card.kid))
+        record, found, seen = self._lookup(card.issuer, card.kid)
+        issuer = seen.issuer(card.issuer)
+        announced = _largest(crl_version, seen.announced(card.issuer, card.kid))
         if record is None or record.held is None or found is None:
             return unknown(self._reason(issuer, record, announced, now))
         demanded = issuer is not None and issuer.demands_head
@@ -119,22 +121,18 @@ class CardStore:
             return _no_longer_signed(status)
         return status
 
-    def _lookup(self, issuer: str, kid: str) -> tuple[KeyRecord | None, CardSet | None]:
+    def _lookup(self, issuer: str, kid: str) -> tuple[KeyRecord | None, CardSet | None, "_Seen"]:
         for _ in range(_ATTEMPTS):
             seen = self._fresh()
             record = seen.record(issuer, kid)
             if record is None or record.held is None:
-                return record, None
+                return record, None, seen
             records = seen.records(issuer, record.held)
             if records is not None:
-                return record, CardSet(method=record.held.method, ctr=record.held.ctr, records=records)
+                found = CardSet(method=record.held.method, ctr=record.held.ctr, records=records)
+                return record, found, seen
             self._forget()
         raise damaged()
-
-    def _announced(self, issuer: str, kid: str) -> int | None:
-        keys = self.keys(issuer)
-        key = None if keys is None else keys.get(kid)
-        return None if key is None else key.crl_version
 
     def _reason(
         self, issuer: IssuerRecord | None, record: KeyRecord | None, announced: int | None, now: int
@@ -153,7 +151,7 @@ class CardStore:
 
     def _fresh(self) -> "_Seen":
         """Return what was read since the last change."""
-        stamp = _stamp(self._folder / CHANGED)
+        stamp = _stamp(self._changed)
         seen = self._seen
         if seen.stamp != stamp:
             seen = self._seen = _Seen(self._folder, stamp)
@@ -224,6 +222,11 @@ class _Seen:
             self._keys[issuer] = _key_set(self.issuer(issuer))
         return self._keys[issuer]
 
+    def announced(self, issuer: str, kid: str) -> int | None:
+        keys = self.keys(issuer)
+        key = None if keys is None else keys.get(kid)
+        return None if key is None else key.crl_version
+
     def record(self, issuer: str, kid: str) -> KeyRecord | None:
         if (issuer, kid) not in self._records:
             _bound(self._records)
@@ -285,9 +288,9 @@ def _mapped(path: Path) -> mmap.mmap | None:
         return None
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _stamp(path: str) -> tuple[int, int] | None:
     try:
-        seen = path.stat()
+        seen = os.stat(path)
     except OSError:
         return None
     return seen.st_ino, seen.st_mtime_ns
