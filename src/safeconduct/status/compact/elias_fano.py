@@ -134,6 +134,8 @@ class SortedNumbers:
 
     def _among(self, rank: int, found: int, low: int) -> int | None:
         """The rank of a lower part among `found` of them from `rank` on."""
+        if found == 1:
+            return rank if self._lower(rank, 1) == low else None
         if found > _FEW:  # an issuer that chooses its identifiers can fill a bucket
             rank += bisect_left(range(found), low, key=lambda place: self._lower(rank + place, 1))
             found = 1 if rank < self.count else 0

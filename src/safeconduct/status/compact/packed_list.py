@@ -111,7 +111,9 @@ class PackedList:
         if not self.count:
             return None
         rank = self._numbers.rank(prefix * self._scale >> _PREFIX_BITS)
-        return None if rank is None else self._time(rank)
+        if rank is None:
+            return None
+        return self._time(rank) if self._time_bits else self._named(0)
 
     def entries(self) -> Iterator[Entry]:
         """Gives all entries in rising order."""
@@ -123,8 +125,6 @@ class PackedList:
             yield value, self._named(code)
 
     def _time(self, rank: int) -> int:
-        if not self._time_bits:
-            return self._named(0)
         begin = rank * self._time_bits
         at = self._codes_at + (begin >> 3)
         raw = self._read(at, at + ((begin & 7) + self._time_bits + 7 >> 3))
