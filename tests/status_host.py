@@ -36,6 +36,7 @@ class Host:
         self.content_range = "bytes {start}-{last}/{total}"
         self.cut_ranges = 0
         self.length: str | None = ""
+        self.tells_lengths = True
         self.fails_after: int | None = None
 
     async def request(
@@ -55,6 +56,8 @@ class Host:
             raise Unreachable("fetch_failed", "The server could not be reached.")
         answer = self._answer(url, sent)
         if method == "HEAD":
+            if not self.tells_lengths:
+                raise Unreachable("fetch_failed", "The server broke HTTP.")
             answer = self._without_body(answer)
         if len(answer.body) > max_bytes:
             raise Rejected("fetch_too_large", "The server's answer is larger than accepted.")

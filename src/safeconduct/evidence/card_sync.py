@@ -244,7 +244,7 @@ class KeySync:
         held, path = self._held, f"crl/{self._kid}.json"
         known = held.validators if held is not None and held.form == "list" else None
         if held is not None and self._came_by_deltas(held):
-            told = await self._line.ask(path)
+            told = await self._told(path)
             if told is not None and told[0] == held.size:
                 return replace(held, confirmed_at=self._now, validators=told[1])
         document = await self._line.get(path, max_bytes=limits.CRL_BYTES, known=known)
@@ -257,6 +257,13 @@ class KeySync:
             raise Rejected("crl_rolled_back", "The host gave an older list than before.")
         kept = self._folder.keep_list(found, document.body, now=self._now)
         return replace(kept, validators=document.validators)
+
+    async def _told(self, path: str) -> tuple[int, Validators] | None:
+        try:
+            return await self._line.ask(path)
+        except SafeconductError as error:
+            self._detours.append(error.code)
+            return None
 
     def _came_by_deltas(self, held: HeldList) -> bool:
         """Whether a list is current and the host has never been asked by what it recognises it.

@@ -232,6 +232,15 @@ def test_a_list_that_came_by_deltas_is_not_fetched_to_hear_that_it_is_the_newest
     assert [method for method, url, _ in stage.host.requests if url == stage.url("list")] == ["GET"]
 
 
+def test_a_host_that_tells_nothing_is_asked_for_the_list(stage: Stage) -> None:
+    stage.publish(MANY)
+    stage.outcome(DELTA)
+    stage.publish({**MANY, "bad": None})
+    stage.outcome(DELTA)
+    stage.host.tells_lengths = False
+    assert (stage.outcome(DELTA).way, stage.status("bad")) == ("unchanged", ("revoked", None))
+
+
 @pytest.mark.parametrize("length", [None, "1", "x"])
 def test_a_host_that_tells_another_length_gives_the_list(stage: Stage, length: str | None) -> None:
     stage.publish(MANY)
