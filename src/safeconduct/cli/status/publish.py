@@ -12,7 +12,7 @@ def publish(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]",
+            metavar="DIR",
             help="The folder that is served at /.well-known/ below the issuer's URL; by default `tree` of "
             "the settings.",
             show_default=False,

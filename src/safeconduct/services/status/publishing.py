@@ -1,6 +1,7 @@
 """Publishing: a tree of static files is brought up to what the issuer's database says.
 
-It holds the status keys, for each key of cards the list with its deltas, log and signed head, and at last `jwks.json`, which announces the counters: whoever reads that finds the rest there.
+It holds the status keys, for each key of cards the list with its deltas, log and signed head, then the Token
+Status Lists, and at last `jwks.json`, which announces the counters: whoever reads that finds the rest there.
 A run without change writes nothing.
 """
 
