@@ -320,6 +320,10 @@ BROKEN: Mapping[str, bytes] = {
     "no object": b"[]",
     "too large": b'{"resourceType":"Bundle","x":"' + b"x" * 300_000 + b'"}',
     "too deep": b'{"entry":' + b"[" * 100 + b"]" * 100 + b"}",
+    "a concept without a code": json.dumps(
+        bundle(entry=[{"resource": {"resourceType": "Immunization", "vaccineCode": {"text": "a vaccine"}}}])
+    ),
+    "one URL twice": json.dumps(bundle(entry=BUNDLE["entry"][:1] + BUNDLE["entry"] * 2)),
 }
 
 

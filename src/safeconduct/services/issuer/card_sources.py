@@ -75,7 +75,7 @@ class FolderBundles:
         try:
             found = await asyncio.to_thread(lambda: tuple(self._read(wanted.patient)))
         except (OSError, SafeconductError):
-            raise _unavailable() from None
+            raise unavailable() from None
         return tuple(bundle for bundle in found if has_types(bundle, wanted.types))
 
     def _read(self, patient: str) -> Iterator[Bundle]:
@@ -120,13 +120,13 @@ class HttpBundles:
             if answer.status == 404:
                 return ()
             if answer.status != 200 or answer.content_type != "application/json":
-                raise _unavailable()
+                raise unavailable()
             members = json.loads_object(answer.body, max_bytes=limits.FETCH_BYTES)
             found = msgspec.convert(members, _Answer).bundles
         except SourceUnavailable:
             raise
         except (SafeconductError, msgspec.ValidationError):
-            raise _unavailable() from None
+            raise unavailable() from None
         return tuple(bundle for bundle in found if has_types(bundle, wanted.types))
 
     def _headers(self, body: bytes) -> dict[str, str]:
@@ -152,5 +152,6 @@ class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bundles: Annotated[tuple[dict[str, Any], ...], msgspec.Meta(max_length=MOST_CARDS)]
 
 
-def _unavailable() -> SourceUnavailable:
+def unavailable() -> SourceUnavailable:
+    """Returns the error of a source that cannot be asked, or does not give bundles to make cards of."""
     return SourceUnavailable("source_unavailable", "The issuer cannot look up the patient's records now.")

@@ -11,14 +11,14 @@ import msgspec
 from prometheus_client import Counter
 
 from safeconduct import limits
-from safeconduct.errors import Rejected, Unsupported
+from safeconduct.errors import Rejected, SafeconductError, Unsupported
 from safeconduct.formats import health_card
 from safeconduct.formats.health_card import drawing, fhir
 from safeconduct.protocols import wire
 from safeconduct.protocols.health_cards_issue import Request, ResourceLink, Response
 from safeconduct.services.card_register import CardRegister, read_secrets
 from safeconduct.services.issuer.card_links import CardLink, CardLinks
-from safeconduct.services.issuer.card_sources import MOST_CARDS, BundleRequest, BundleSource
+from safeconduct.services.issuer.card_sources import MOST_CARDS, BundleRequest, BundleSource, unavailable
 from safeconduct.services.issuer.offers import ManagementText
 from safeconduct.services.issuer.qr import Qr
 from safeconduct.services.issuer.tenant import Tenant
@@ -149,8 +149,7 @@ class Cards:
         links: list[ResourceLink] = []
         for place, bundle in enumerate(bundles):
             narrowed = _with_identity(bundle, wanted.identity_claims)
-            small = fhir.minimise(narrowed)
-            cards.append(await self._sign(small, subject=patient))
+            cards.append(await self._sign(self._small(narrowed), subject=patient))
             links += _hosted(narrowed, place)
         self._issued.inc(len(cards))
         return Response(cards=tuple(cards), links=tuple(links))
@@ -158,6 +157,14 @@ class Cards:
     def parse_request(self, body: bytes) -> CardRequest:
         """Reads the JSON of a request for a card. Raises Malformed."""
         return wire.read_json(body, CardRequest, what="Card request", max_bytes=limits.JSON_BYTES)
+
+    def _small(self, bundle: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A bundle of the source's made small. Raises SourceUnavailable: its fault is not the asker's."""
+        try:
+            return fhir.minimise(bundle)
+        except SafeconductError as error:
+            self._tenant.telemetry.log.failure(error, event="bundle_unusable", code=error.code)
+            raise unavailable() from None
 
     async def _sign(
         self,
