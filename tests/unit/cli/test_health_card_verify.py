@@ -146,6 +146,30 @@ def test_findings_stand_beside_the_verdict(place: Path, run: Run) -> None:
     assert document["findings"] != told(run, "good.txt", "--jwks", "plain.json")[1]["findings"]
 
 
+def test_findings_are_said_where_they_are_asked_for_equal_ones_once(place: Path, run: Run) -> None:
+    payload = claims()
+    named = [{**entry, "resource": {**entry["resource"], "id": "x"}} for entry in BUNDLE["entry"] * 3]
+    payload["vc"]["credentialSubject"]["fhirBundle"] = {**BUNDLE, "type": "", "entry": named}
+    (place / "odd.txt").write_text(card(payload) + " ")
+    quiet = run(*VERIFY, "odd.txt", "--jwks", "plain.json", *AT)
+    assert (quiet.exit_code, quiet.stderr) == (0, "status unknown: no-crl\n")
+
+    said = run(*VERIFY, "odd.txt", "--jwks", "plain.json", *AT, "--findings")
+
+    bundle = "vc.credentialSubject.fhirBundle"
+    assert (said.exit_code, said.stdout) == (0, quiet.stdout)
+    assert said.stderr.splitlines()[1:] == [
+        "error: card_trailing_space: White space stands around the card.",
+        "warning: card_fhir_id: In a QR code no resource has an id. "
+        f"({bundle}.entry[0].resource.id, 3 times in all)",
+        f"error: card_fhir_url_duplicate: Another entry has the same URL. ({bundle}.entry[1].fullUrl, "
+        "2 times in all)",
+        f"error: card_fhir_empty: FHIR has no empty elements. ({bundle}.type)",
+    ]
+    listed = told(run, "odd.txt", "--jwks", "plain.json")[1]["findings"]
+    assert [one["code"] for one in listed].count("card_fhir_id") == 3
+
+
 def test_a_directory_tells_whose_keys_are_whose(place: Path, run: Run) -> None:
     jwks = json.loads((place / "jwks.json").read_bytes())
     crl = json.loads((place / "crl.json").read_bytes())

@@ -1,5 +1,6 @@
 """`safeconduct health-card verify`: the contract that scripts rely on."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,6 +87,14 @@ RequireList = Annotated[
     bool,
     typer.Option("--require-list", help="Take the status as unknown, too, where an issuer revokes no cards."),
 ]
+Findings = Annotated[
+    bool,
+    typer.Option(
+        "--findings",
+        help="Say on standard error what else is remarkable about a card, equal things once; --json always "
+        "has that.",
+    ),
+]
 TlsAuthorities = Annotated[
     Path | None,
     typer.Option("--ca", metavar="FILE", help="Trust these TLS authorities (PEM) instead of the system's."),
@@ -109,6 +118,7 @@ def verify(
     status_policy: StatusPolicy = PolicyName.FAIL_CLOSED,
     max_age: MaxAge = None,
     require_list: RequireList = False,
+    findings: Findings = False,
     ca: TlsAuthorities = None,
     allow_loopback: AllowLoopback = False,
     config: Config = None,
@@ -118,7 +128,8 @@ def verify(
 
     Exit status 0: all cards are valid. 1: one is not, with "code: reason" on standard error. With --json,
     standard output has {"verdict", "status": {"state", "reason"}, "code", "reason", "findings", "card"}, and
-    with several cards those of the worst one and all of them under "cards". Findings change no verdict.
+    with several cards those of the worst one and all of them under "cards". Findings change no verdict, and
+    are looked for with --findings or --json alone.
 
     \b
     Example:
@@ -148,7 +159,7 @@ def verify(
     policy = CardPolicy(status=status_policy.value, require_list=require_list)
     with fetching.issuers(store, network) as fetch:
         evidence = Evidence(sources, now=now, fetch=fetch)
-        told = _Verifier(evidence, policy, now).told(data)
+        told = _Verifier(evidence, policy, now, examine=findings or as_json).told(data)
     if evidence.refused:
         output.note(f"{evidence.refused} keys of --jwks break the rules and are not used")
     worst = min(told, key=lambda one: _ORDER.index(one["verdict"]))
@@ -179,10 +190,12 @@ def _usual_store(config: str | None) -> Path:
 
 
 class _Verifier:
-    def __init__(self, evidence: "Evidence", policy: "CardPolicy", now: int) -> None:
+    def __init__(self, evidence: "Evidence", policy: "CardPolicy", now: int, *, examine: bool) -> None:
+        """examine: whether to look for findings, which costs more than the verdict."""
         self._evidence = evidence
         self._policy = policy
         self._now = now
+        self._examine = examine
 
     def told(self, data: list[bytes]) -> list[dict[str, Any]]:
         """Return what is to be said of each card; of what holds none, that it is invalid."""
@@ -190,13 +203,13 @@ class _Verifier:
         from safeconduct.errors import Malformed, SafeconductError
 
         try:
-            carried = cards.unwrap(data)
+            carried = cards.unwrap(data, examine=self._examine)
         except SafeconductError as error:
             return [_document(_invalid(error), [])]
         if not carried.cards:
             nothing = Malformed("card_missing", "There is no card in this.")
             return [_document(_invalid(nothing), [])]
-        remarks = _findings(carried.findings)
+        remarks = _findings(carried.findings) if self._examine else []
         return [_document(self._judged(card), remarks) for card in carried.cards]
 
     def _judged(self, card: str) -> "Judgement":
@@ -209,7 +222,12 @@ class _Verifier:
         except SafeconductError as error:
             return _invalid(error)
         return health_card.judge(
-            parsed, trust=trust, status=status, policy=self._policy, now=self._now, findings=True
+            parsed,
+            trust=trust,
+            status=status,
+            policy=self._policy,
+            now=self._now,
+            findings=self._examine,
         )
 
 
@@ -249,6 +267,15 @@ def _say(told: dict[str, Any]) -> None:
             output.note(f"status unknown: {told['status']['reason']}")
     else:
         output.note(f"{told['code']}: {told['reason']}")
-    for finding in told["findings"]:
-        path = f" ({finding['path']})" if finding["path"] else ""
-        output.note(f"{finding['severity']}: {finding['code']}: {finding['text']}{path}")
+    for line in _grouped(told["findings"]):
+        output.note(line)
+
+
+def _grouped(findings: list[dict[str, str]]) -> Iterator[str]:
+    """Gives a line for each kind of finding: where it is, or where first and how often."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for one in findings:
+        places.setdefault((one["severity"], one["code"], one["text"]), []).append(one["path"])
+    for (severity, code, text), paths in places.items():
+        first = f"{paths[0]}, {len(paths)} times in all" if len(paths) > 1 else paths[0]
+        yield f"{severity}: {code}: {text}" + (f" ({first.removeprefix(', ')})" if first else "")
