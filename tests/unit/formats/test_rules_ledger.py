@@ -22,13 +22,14 @@ BELOW = {
 }
 PROTOCOLS = {
     "openid4vci": ("protocols/openid4vci", "protocols/oauth", "services/issuer"),
-    "status-lists": ("status/token_list",),
+    "status-lists": ("status/token_list", "evidence/token_lists.py", "evidence/list_copies.py"),
     "health-cards": (
         *("formats/health_card", "status", "status/card_revocation", "status/compact"),
         *("evidence", "services/status", "protocols/health_cards_issue.py"),
     ),
 }
 LEDGERS = (*BELOW, *PROTOCOLS)
+_NAMED = {name for folders in PROTOCOLS.values() for name in folders if name.endswith(".py")}
 SOURCES = [
     (ledger, path)
     for ledger, below in BELOW.items()
@@ -42,6 +43,8 @@ SOURCES = [
     for ledger, folders in PROTOCOLS.items()
     for folder in folders
     for path in sorted((PACKAGE / folder).glob("*.py")) or [PACKAGE / folder]
+    # A module that a ledger names by itself is that ledger's, whoever has the folder.
+    if str(path.relative_to(PACKAGE)) in folders or str(path.relative_to(PACKAGE)) not in _NAMED
 ]
 ERRORS = {"Malformed", "Rejected", "Unsupported"}
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|expired")
