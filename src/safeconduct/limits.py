@@ -245,6 +245,10 @@ STORE_REMEMBERED = 4096
 DELTA_BYTES = 64 * 1024
 """What the deltas of one update may have together, unless the list itself is longer: then that much."""
 
+DELTA_COUNTERS = 65_536
+"""Counters that deltas are followed over: 300 files. An issuer may announce any counter, and the way to it is
+counted in steps."""
+
 RANGE_BYTES = 1024 * 1024
 """How much of a log is asked for at once, and has not to be fetched again after an interruption."""
 
@@ -278,6 +282,10 @@ CARD_IMAGE_PIXELS = 16 * 1024 * 1024
 CARD_SCAN_PIXELS = 2 * 1024 * 1024
 """Pixels in which codes are looked for; a larger picture is made smaller first. The search takes a second for
 a page full of finder patterns, and four times as long for twice the pixels."""
+
+CARD_IMAGE_SCANS = 64
+"""Scans of a JPEG: each passes over the whole picture, costs 56 bytes and up to a tenth of a second. Programs
+write ten; more marks than that stand in a file by chance, in what cameras put beside the picture."""
 
 CARD_SVG_RUNS = 32 * 1024
 """Runs of dark modules in a code drawn as SVG: the largest code has 177 rows of 89 at most."""

@@ -172,7 +172,7 @@ class KeySync:
             return "delta", self._signed(await self._by_deltas(held, target), head)
         if way == "log" and head is not None and head.log is not None:
             return "log", self._signed(await self._by_log(head, head.log), head)
-        found = self._signed(await self._by_list(), head)
+        found = self._signed(await self._by_list(head), head)
         return "unchanged" if held is not None and found.name == held.name else "full", found
 
     def _allowed(self) -> frozenset[CheapWay]:
@@ -240,9 +240,9 @@ class KeySync:
 
     # The full list.
 
-    async def _by_list(self) -> HeldList:
+    async def _by_list(self, head: Head | None) -> HeldList:
         held, path = self._held, f"crl/{self._kid}.json"
-        known = held.validators if held is not None and held.form == "list" else None
+        known = held.validators if held is not None and self._may_be_newest(held, head) else None
         if held is not None and self._came_by_deltas(held):
             told = await self._told(path)
             if told is not None and told[0] == held.size:
@@ -257,6 +257,15 @@ class KeySync:
             raise Rejected("crl_rolled_back", "The host gave an older list than before.")
         kept = self._folder.keep_list(found, document.body, now=self._now)
         return replace(kept, validators=document.validators)
+
+    def _may_be_newest(self, held: HeldList, head: Head | None) -> bool:
+        """Whether nothing speaks against a held list being the newest.
+
+        Otherwise the host is not asked whether it has changed: one that goes by the second of a change, or
+        that gave the tag of a list which it was just replacing, would say that it has not, for ever.
+        """
+        newest = held.ctr >= self._announced and (head is None or _speaks_for(head, held))
+        return held.form == "list" and newest
 
     async def _told(self, path: str) -> tuple[int, Validators] | None:
         try:
@@ -283,14 +292,15 @@ class KeySync:
     async def _by_deltas(self, held: HeldList, target: Target) -> HeldList:
         current = RevocationList.parse(self._folder.source(held), kid=self._kid)
         budget = max(held.size, limits.DELTA_BYTES)
+        steps = []
         for start, end in deltas.chain(held.ctr, target.ctr):
-            data = await self._delta(start, end, max_bytes=budget)
-            budget = max(budget - len(data), 1)
-            try:
-                current = Delta.parse(data, kid=self._kid).apply(current)
-            except SafeconductError:
-                self._folder.drop_parts(self._kid)
-                raise
+            steps.append(await self._delta(start, end, max_bytes=budget))
+            budget = max(budget - len(steps[-1]), 1)
+        try:
+            current = deltas.follow(current, [Delta.parse(data, kid=self._kid) for data in steps])
+        except SafeconductError:
+            self._folder.drop_parts(self._kid)
+            raise
         self._record = replace(self._record, gave_delta=True)
         if target.head is not None and current.digest() != target.head.digest:
             raise Rejected("delta_mismatch", "The deltas lead to another list than the head speaks for.")

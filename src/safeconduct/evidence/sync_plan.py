@@ -1,10 +1,12 @@
 """Which way to a newer list costs least, by what is held and what the issuer announces; fetches nothing."""
 
+import math
 from collections.abc import Collection
 from typing import Final, Literal
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.evidence.card_records import HeldList
 from safeconduct.status.card_revocation import deltas
 from safeconduct.status.card_revocation.heads import Head
@@ -29,7 +31,7 @@ def ways(held: HeldList | None, target: Target, *, allowed: Collection[CheapWay]
     is fetched each time anyhow; otherwise who follows a log needs it, and who may follow deltas does not.
     """
     costs: dict[Way, float] = {"full": _full(held, target)}
-    if "delta" in allowed and held is not None and held.form == "list" and held.ctr < target.ctr:
+    if "delta" in allowed and held is not None and held.form == "list" and _leads(held.ctr, target.ctr):
         costs["delta"] = delta_cost(held, target.ctr)
     if "log" in allowed and target.head is not None and target.head.log is not None:
         without = "delta" in allowed and not pinned
@@ -39,6 +41,8 @@ def ways(held: HeldList | None, target: Target, *, allowed: Collection[CheapWay]
 
 def delta_cost(held: HeldList, ctr: int) -> float:
     """Return the bytes that deltas from a held list up to a counter should cost, with their requests."""
+    if ctr - held.ctr > limits.DELTA_COUNTERS:
+        return math.inf
     files = len(deltas.chain(held.ctr, ctr))
     return files * (EXCHANGE + _DELTA) + (ctr - held.ctr) * _CHANGES * _entry(held)
 
@@ -54,6 +58,10 @@ _DELTA: Final = 220  # without entries
 _LIST: Final = 90  # without entries
 _CHANGES: Final = 2  # entries between two counters: the median of what issuers did
 _ENTRY: Final = 20  # between 14 for short identifiers and 36 for long ones with a time
+
+
+def _leads(start: int, end: int) -> bool:
+    return 0 < end - start <= limits.DELTA_COUNTERS
 
 
 def _entry(held: HeldList | None) -> float:

@@ -5,11 +5,12 @@ over 16 and over 256 counters, to multiples of these. A delta states the digest 
 so that a wrong one does no harm: the list is taken whole then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Self
 
 import msgspec
 
+from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.errors import Rejected
 from safeconduct.status.card_revocation import rids
@@ -98,23 +99,29 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises Rejected "delta_mismatch" if it does not fit the list, or leads to another than it states.
         """
-        if (self.kid, self.method, self.start) != (to.kid, to.method, to.ctr):
-            raise _mismatch()
-        entries = dict(to.entries)
-        for rid, reach in self.remove.items():
-            if not _stands(entries, rid, reach):
-                raise _mismatch()
-            del entries[rid]
-        if not entries.keys().isdisjoint(self.add):
-            raise _mismatch()
-        entries.update(self.add)
-        later = RevocationList(kid=to.kid, ctr=self.end, entries=entries, method=to.method)
-        if not later.understood or later.digest() != self.digest:
-            raise _mismatch()
-        return later
+        return follow(to, (self,))
 
     def __repr__(self) -> str:
         return f"<Delta {self.start} to {self.end}>"
+
+
+def follow(to: RevocationList, steps: Iterable[Delta]) -> RevocationList:
+    """Returns the list that deltas lead to, one after the other.
+
+    Only the list at the end is compared with the digest that its delta states: each comparison costs as much
+    as reading the whole list, and whoever serves a long chain would choose how often.
+    Raises as `Delta.apply`.
+    """
+    entries, ctr, stated = dict(to.entries), to.ctr, None
+    for step in steps:
+        if (step.kid, step.method, step.start) != (to.kid, to.method, ctr):
+            raise _mismatch()
+        _change(entries, step)
+        ctr, stated = step.end, step.digest
+    later = RevocationList(kid=to.kid, ctr=ctr, entries=entries, method=to.method)
+    if stated is not None and not (later.understood and later.digest() == stated):
+        raise _mismatch()
+    return later
 
 
 def file_name(kid: str, start: int, end: int) -> str:
@@ -140,6 +147,16 @@ def chain(start: int, end: int) -> list[tuple[int, int]]:
 
 
 _SECOND: Final = 2  # the first counter that a list can be led to
+
+
+def _change(entries: dict[str, Reach], step: Delta) -> None:
+    for rid, reach in step.remove.items():
+        if not _stands(entries, rid, reach):
+            raise _mismatch()
+        del entries[rid]
+    if not entries.keys().isdisjoint(step.add) or len(entries) + len(step.add) > limits.CRL_ENTRIES:
+        raise _mismatch()
+    entries.update(step.add)
 
 
 def _stands(entries: Mapping[str, Reach], rid: str, reach: Reach) -> bool:

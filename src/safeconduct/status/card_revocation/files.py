@@ -10,6 +10,9 @@ from safeconduct.errors import Malformed, SafeconductError
 
 SOURCE: Final = 'SMART Health Cards 1.4.0, "Revocation"'
 
+LARGEST: Final = (1 << 53) - 1
+"""The last number that every reader of JSON holds exactly (RFC 7493 §2.2), and so the last counter."""
+
 
 def read_members(data: bytes) -> dict[str, Any]:
     """Returns the members of a list or a delta.
@@ -48,7 +51,7 @@ def read_method(members: dict[str, Any]) -> str:
 def read_counter(members: dict[str, Any], name: str) -> int:
     """Returns a counter, which begins at 1. Raises Malformed "crl_malformed"."""
     counter = members.get(name)
-    if type(counter) is not int or counter < 1:
+    if type(counter) is not int or not 1 <= counter <= LARGEST:
         raise malformed("A counter of the list is not a positive integer.")
     return counter
 
@@ -57,7 +60,7 @@ def read_version(members: dict[str, Any]) -> int:
     """Returns the counter of a list, which some issuers write as text. Raises Malformed "crl_malformed"."""
     version = members.get("ctr")
     if isinstance(version, str) and _DIGITS.fullmatch(version):
-        return int(version)
+        members = {"ctr": int(version)}
     return read_counter(members, "ctr")
 
 

@@ -18,15 +18,21 @@ from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import b64, json
 from safeconduct.envelope import jws
 from safeconduct.errors import Malformed, Rejected, SafeconductError
-from safeconduct.status.card_revocation.files import is_digest, is_kid
+from safeconduct.status.card_revocation.files import LARGEST, is_digest, is_kid
 
 TYP: Final = "safeconduct-crl-head+jwt"
+
+
+Seconds = Annotated[int, Meta(ge=0, le=LARGEST)]
+"""A time since 1970."""
+
+Size = Annotated[int, Meta(ge=0, le=LARGEST)]
 
 
 class LogEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How long the log of a list is, in bytes, and the digest of that many."""
 
-    length: Annotated[int, Meta(ge=0)]
+    length: Size
     digest: str
 
 
@@ -41,10 +47,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     iss: str
     kid: str
     method: str
-    ctr: Annotated[int, Meta(ge=1)]
-    iat: int
-    exp: int
-    count: Annotated[int, Meta(ge=0)]
+    ctr: Annotated[int, Meta(ge=1, le=LARGEST)]
+    iat: Seconds
+    exp: Seconds
+    count: Size
     digest: str
     log: LogEnd | None = None
 
