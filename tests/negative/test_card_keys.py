@@ -94,7 +94,9 @@ def test_a_private_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "kid", [..., "", "1", KID[:-1], KID + "=", KID.swapcase(), KID[:-1] + chr(ord(KID[-1]) + 1)]
+    "kid",
+    [..., "", "1", KID[:-1], KID + "=", KID.swapcase(), KID[:-1] + chr(ord(KID[-1]) + 1)],
+    ids=lambda _: "kid",
 )
 def test_a_key_that_is_not_named_by_its_thumbprint_is_refused(kid: Any) -> None:
     assert refused(entry(kid=kid)) == "card_key_thumbprint"
@@ -145,11 +147,11 @@ def test_a_certificate_of_another_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "x5c", [None, [], "AA==", ["AA=="], [7], [CHAIN[0].replace("=", "")], [CHAIN[0] + "\n"]]
+    "x5c",
+    [None, [], "AA==", ["AA=="], [7], [CHAIN[0] + "="], [CHAIN[0] + "\n"]],
+    ids=lambda _: "x5c",
 )
 def test_a_chain_that_is_none_is_refused(x5c: Any) -> None:
-    if x5c == CHAIN:
-        pytest.skip("this certificate has no padding")
     assert refused(entry(x5c=x5c)) == "x5c_malformed"
 
 

@@ -162,6 +162,7 @@ def test_a_header_that_demands_an_extension_is_refused(header: Mapping[str, Any]
         minified(HEADER)[:-1] + b',"alg":"ES256"}',
         minified({**HEADER, "x": "A" * limits.JOSE_HEADER_BYTES}),
     ],
+    ids=lambda _: "header",
 )
 def test_a_header_that_is_no_strict_json_object_is_refused(header: bytes) -> None:
     assert refused(card(header=header)) == "jws_malformed"

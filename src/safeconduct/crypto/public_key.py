@@ -9,7 +9,6 @@ from typing import Any, Final, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from safeconduct.crypto import cose_key, jwk, pem, thumbprint
 from safeconduct.crypto.algorithms import Algorithm
@@ -139,9 +138,14 @@ class PublicKey:
             if self._ecdsa is None:
                 self._handle.verify(signature, data)
                 return
-            r = int.from_bytes(signature[: self._half], "big")
-            s = int.from_bytes(signature[self._half :], "big")
-            self._handle.verify(encode_dss_signature(r, s), data, self._ecdsa)
+            # As cryptography takes them: a DER SEQUENCE of two INTEGERs, each without zeros to the left, at
+            # least one byte long, and positive, which its first bit tells.
+            r, s = signature[: self._half].lstrip(b"\0"), signature[self._half :].lstrip(b"\0")
+            r = b"\0" + r if r[:1] >= b"\x80" or not r else r
+            s = b"\0" + s if s[:1] >= b"\x80" or not s else s
+            length = len(r) + len(s) + 4
+            form = b"0%c\x02%c%b\x02%c%b" if length < 128 else b"0\x81%c\x02%c%b\x02%c%b"
+            self._handle.verify(form % (length, len(r), r, len(s), s), data, self._ecdsa)
         except InvalidSignature:
             raise _signature_invalid() from None
 

@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -312,3 +313,23 @@ def test_keys_cannot_be_given_new_attributes() -> None:
             key.kid = "other"  # type: ignore[misc]
         with pytest.raises(AttributeError):
             key.note = "other"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["ES256", "ES384", "ES512"])
+def test_ecdsa_numbers_of_every_length_are_handed_on_as_der(name: str) -> None:
+    key = Key.generate(name).public
+    half = key.algorithm.signature_bytes // 2
+    numbers = [0, 1, 0x7F, 0x80, 0xFF, 0x100, 1 << (8 * half - 9), 1 << (8 * half - 1), (1 << 8 * half) - 1]
+    seen: list[bytes] = []
+
+    class Recording:
+        def verify(self, signature: bytes, _data: bytes, _algorithm: object) -> None:
+            seen.append(signature)
+
+    recording = PublicKey(key._kind, key.to_raw(), handle=Recording(), algorithm=key.algorithm, kid=None)
+    for r in numbers:
+        for s in numbers:
+            recording.verify(r.to_bytes(half, "big") + s.to_bytes(half, "big"), b"")
+            assert seen.pop() == encode_dss_signature(r, s)
+            with pytest.raises(Rejected):
+                key.verify(r.to_bytes(half, "big") + s.to_bytes(half, "big"), b"data")

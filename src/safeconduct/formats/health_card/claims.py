@@ -49,7 +49,7 @@ def open_claims(payload: bytes) -> CardClaims:
     Raises Malformed: json_*, "claims_not_object", "claim_type", "card_rid_malformed"; Rejected:
     "claim_missing", "card_issuer_url", "card_type_missing".
     """
-    claims = json.loads(payload, max_bytes=limits.CARD_PAYLOAD_BYTES, max_depth=limits.CARD_DEPTH)
+    claims = json.loads(payload, max_bytes=_MOST_BYTES, max_depth=_MOST_DEPTH)
     if type(claims) is not dict:
         raise Malformed("claims_not_object", "The payload is not an object.", rule=_RULE)
     return read_claims(claims)
@@ -89,6 +89,7 @@ def check_rid(rid: object) -> str:
     return rid
 
 
+_MOST_BYTES, _MOST_DEPTH = limits.CARD_PAYLOAD_BYTES, limits.CARD_DEPTH
 _NUMBERS = (int, float)
 _ONLY_TEXT = frozenset({str})
 _RULE = "SHC-1.4.0, Protocol details"

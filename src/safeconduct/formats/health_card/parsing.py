@@ -72,7 +72,16 @@ def parse(data: str | bytes) -> ParsedCard:
     card_qr_*; Unsupported: "algorithm_unsupported"; Rejected: "crit_unsupported".
     Source: SMART Health Cards Framework 1.4.0, "Health Cards are Encoded as Compact Serialization JWS".
     """
-    signing_input, _, encoded_signature = _encoded(data).rpartition(b".")
+    if len(data) > limits.TOKEN_BYTES:
+        raise Malformed("jws_too_large", "The card is longer than allowed here.")
+    try:
+        if data[:5] in _QR_PREFIXES:
+            encoded = qr.read_ascii(data if isinstance(data, str) else data.decode("ascii"))
+        else:
+            encoded = data.encode("ascii") if isinstance(data, str) else data
+    except UnicodeError:
+        raise malformed("The card is not ASCII text.") from None
+    signing_input, _, encoded_signature = encoded.rpartition(b".")
     encoded_header, dot, payload = signing_input.partition(b".")
     if not dot:
         raise malformed("A compact JWS has three parts.")
@@ -105,18 +114,6 @@ def _decode_altered(payload: bytes, signature: bytes) -> tuple[bytes, bytes]:
 _SIGNATURE_CHARS = 86
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_TWO_BITS = bytes.maketrans(_ALPHABET, bytes(_ALPHABET[place & 0b110000] for place in range(64)))
-
-
-def _encoded(data: str | bytes) -> bytes:
-    if len(data) > limits.TOKEN_BYTES:
-        raise Malformed("jws_too_large", "The card is longer than allowed here.")
-    try:
-        if data[:5] in _QR_PREFIXES:
-            data = qr.read(data if isinstance(data, str) else data.decode("ascii"))
-        encoded = data.encode("ascii") if isinstance(data, str) else data
-    except UnicodeError:
-        raise malformed("The card is not ASCII text.") from None
-    return encoded
 
 
 _QR_PREFIXES = frozenset({"shc:/", b"shc:/"})

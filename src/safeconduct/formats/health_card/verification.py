@@ -15,7 +15,8 @@ from safeconduct.formats.health_card.finding import Finding
 from safeconduct.formats.health_card.parsing import ParsedCard, malformed, parse
 from safeconduct.status.card_keys import ANY_ISSUER, CardKeySource
 from safeconduct.status.card_revocation import legacy, methods
-from safeconduct.status.states import CardStatusSource, Policy, Status, unknown
+from safeconduct.status.card_sources import CardStatusSources
+from safeconduct.status.states import CardStatusSource, Policy, Status
 
 Verdict = Literal["valid", "invalid", "revoked", "expired", "not-yet-valid", "unknown"]
 """What a verifier makes of a card; where several hold, the first of: invalid, revoked, expired,
@@ -96,7 +97,7 @@ def verify(
     Raises SafeconductError; docs/rules/health-cards.md lists each code with its clause.
     """
     card = _authenticate(data, trust)
-    found = _status(card, status, now)
+    found = (status or _NO_EVIDENCE).card_status(card, crl_version=card.crl_version, now=now)
     fault = _fault(card, found, policy, now)
     if fault is not None:
         raise fault
@@ -120,7 +121,7 @@ def judge(
         authentic = _authenticate(data, trust)
     except SafeconductError as error:
         return Judgement("invalid", None, error.code, error.reason, None)
-    found = _status(authentic, status, now)
+    found = (status or _NO_EVIDENCE).card_status(authentic, crl_version=authentic.crl_version, now=now)
     fault = _fault(authentic, found, policy, now)
     remarks = _findings(authentic, now) if findings else ()
     if fault is not None:
@@ -169,10 +170,7 @@ def _authenticate(data: str | bytes | ParsedCard, trust: CardKeySource) -> _Auth
     return _Authentic(parsed, claims, issuer, kid, claims.nbf, key.crl_version)
 
 
-def _status(card: _Authentic, source: CardStatusSource | None, now: int) -> Status:
-    if source is not None:
-        return source.card_status(card, crl_version=card.crl_version, now=now)
-    return unknown("no-crl" if card.crl_version is None else "missing")
+_NO_EVIDENCE: Final = CardStatusSources(())
 
 
 def _fault(card: _Authentic, status: Status, policy: CardPolicy, now: int) -> SafeconductError | None:

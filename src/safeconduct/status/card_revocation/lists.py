@@ -6,6 +6,7 @@ import msgspec
 
 from safeconduct.errors import Malformed, Unsupported
 from safeconduct.status.card_revocation.crl import RevocationList, named_kid
+from safeconduct.status.card_revocation.methods import RID
 from safeconduct.status.states import CardId, Reason, Status, unknown
 
 
@@ -69,17 +70,18 @@ class RevocationLists:
 
     def card_status(self, card: CardId, *, crl_version: int | None, now: int) -> Status:
         """Returns what the lists say of a card; "missing" or "no-crl" if there is none for its key."""
-        held = self._for(card)
+        held = self._held.get((card.issuer, card.kid)) or self._for_others(card)
         if held is None:
             return unknown("no-crl" if crl_version is None else "missing")
         if held.found is None:
             return unknown("malformed")
-        return judge(held.found, card, crl_version=crl_version, outdated=self._is_old(held, now))
+        outdated = self._max_age is not None and self._is_old(held, now)
+        return judge(held.found, card, crl_version=crl_version, outdated=outdated)
 
-    def _for(self, card: CardId) -> _Held | None:
+    def _for_others(self, card: CardId) -> _Held | None:
+        """What is at hand for the key whoever has it, for all keys of the issuer, or for all cards."""
         find = self._held.get
-        own = find((card.issuer, card.kid)) or find((None, card.kid))
-        return own or find((card.issuer, None)) or find((None, None))
+        return find((None, card.kid)) or find((card.issuer, None)) or find((None, None))
 
     def _is_old(self, held: _Held, now: int) -> bool:
         if self._max_age is None or held.fetched_at is None:
@@ -101,7 +103,7 @@ def judge(found: Consulted, card: CardId, *, crl_version: int | None, outdated: 
     A stale list still revokes what it names, with the reason "stale": an issuer rarely takes that back, and
     nobody shall pass for having kept a newer list away. What it does not name is unknown.
     """
-    if not found.understood:
+    if found.method != RID and not found.understood:
         return unknown("unsupported-method")
     try:
         identifier = card.identifier(found.method)
