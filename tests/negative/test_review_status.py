@@ -1,6 +1,7 @@
 """What a hostile host, an old copy or a second process can do to those who check the status of cards."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,7 @@ def test_the_longest_way_by_deltas_has_some_hundred_files() -> None:
 
 
 def test_a_chain_is_compared_once_and_not_with_each_delta(monkeypatch: pytest.MonkeyPatch) -> None:
-    lists = [
-        RevocationList(kid=KID, ctr=ctr, entries=dict.fromkeys(map(str, range(ctr)))) for ctr in range(1, 9)
-    ]
-    steps = [Delta.between(one, other) for one, other in zip(lists, lists[1:], strict=False)]
+    lists, steps = _history()
     written = 0
     real = RevocationList.encode
 
@@ -97,10 +95,7 @@ def test_a_chain_is_compared_once_and_not_with_each_delta(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("wrong", [0, 3, 6])
 def test_a_chain_with_a_wrong_delta_anywhere_is_refused(wrong: int) -> None:
-    lists = [
-        RevocationList(kid=KID, ctr=ctr, entries=dict.fromkeys(map(str, range(ctr)))) for ctr in range(1, 9)
-    ]
-    steps = [Delta.between(one, other) for one, other in zip(lists, lists[1:], strict=False)]
+    lists, steps = _history()
     members = json.loads_object(steps[wrong].encode())
     steps[wrong] = Delta.parse(json.dumps({**members, "add": ["other"]}))
     with pytest.raises(Rejected) as refused:
@@ -139,6 +134,13 @@ def test_a_host_that_says_not_changed_of_a_list_that_must_have_is_asked_for_all(
     stage.publish({"worse": None})
     assert stage.outcome(FULL).code is None
     assert stage.status("worse") == ("revoked", None)
+
+
+def _history() -> tuple[list[RevocationList], list[Delta]]:
+    lists = [
+        RevocationList(kid=KID, ctr=ctr, entries=dict.fromkeys(map(str, range(ctr)))) for ctr in range(1, 9)
+    ]
+    return lists, [Delta.between(one, other) for one, other in pairwise(lists)]
 
 
 def _payload(head: bytes) -> bytes:

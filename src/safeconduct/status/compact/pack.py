@@ -105,6 +105,14 @@ class Pack:
         except Malformed:
             return unknown("malformed")
 
+    def list_counter(self, card: CardId) -> int | None:
+        """Returns the counter of the list by which a card is judged, None without one that can be read."""
+        try:
+            entry = self._entry(card.issuer, card.kid)
+        except SafeconductError:
+            return None
+        return None if entry is None or entry.listed is None else entry.listed.ctr
+
     def keys_named(self, kid: str) -> Mapping[str, CardKey]:
         """Returns the keys of that name by issuer; none of those whose part is not what was signed."""
         found = self._keys.get(kid)

@@ -8,6 +8,9 @@ from safeconduct import limits
 from safeconduct.crypto.keys import Key
 from safeconduct.errors import Malformed, Rejected, SafeconductError
 from safeconduct.status.card_keys import CardKey
+from safeconduct.status.card_revocation.crl import RevocationList
+from safeconduct.status.card_revocation.lists import RevocationLists
+from safeconduct.status.card_sources import CardStatusSources
 from safeconduct.status.compact import blocks, body, hashed, pack, pack_file
 from safeconduct.status.compact.body import Body, EntryRow, Facts, IssuerRow
 from safeconduct.status.compact.pack import Pack
@@ -44,6 +47,29 @@ def test_a_lossy_pack_says_of_a_card_that_is_not_revoked_that_it_is_to_be_confir
 
     assert set(said) == {GOOD, CONFIRM}
     assert 0.002 < said.count(CONFIRM) / len(said) < 0.007  # 1/256
+
+
+def test_a_good_card_that_a_small_pack_hits_is_good_beside_its_list() -> None:
+    """With 8 bits one good card in 256 would be refused, whatever else is at hand."""
+    entries = {f"rid{number}": None for number in range(1000)}
+    opened = packs.of(entries, low_bits=8)
+    counter = opened.list_counter(LISTED)
+    assert counter is not None
+    hit = next(
+        card
+        for card in (Card(f"good{number}") for number in range(20_000))
+        if _status(opened, card) == CONFIRM
+    )
+
+    def beside(ctr: int, card: Card) -> Status:
+        lists = RevocationLists()
+        lists.add(RevocationList(kid=card.kid, ctr=ctr, entries=entries), issuer=card.issuer)
+        both = CardStatusSources([opened, lists])
+        return both.card_status(card, crl_version=None, now=NOW)
+
+    assert beside(counter, hit) == beside(counter + 1, hit) == GOOD
+    assert beside(counter - 1, hit) == CONFIRM
+    assert beside(counter, Card("rid7")) == REVOKED
 
 
 @pytest.mark.parametrize(
