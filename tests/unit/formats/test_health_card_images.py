@@ -230,6 +230,16 @@ def test_CARD_IMAGE_BYTES_is_the_longest_file() -> None:
     assert _refusal(data + bytes(limits.CARD_IMAGE_BYTES - len(data) + 1)) == "card_image_too_large"
 
 
+def test_CARD_IMAGE_SCANS_is_how_often_a_jpeg_may_pass_over_its_picture() -> None:
+    stream = io.BytesIO()
+    _picture().save(stream, "JPEG", progressive=True)
+    head, mark, last = stream.getvalue().removesuffix(b"\xff\xd9").rpartition(b"\xff\xda")
+    scans = limits.CARD_IMAGE_SCANS - head.count(mark)
+
+    assert images.read(head + (mark + last) * scans + b"\xff\xd9")
+    assert _refusal(head + (mark + last) * (scans + 1) + b"\xff\xd9") == "card_image_too_large"
+
+
 def test_codes_are_looked_for_among_CARD_SCAN_PIXELS_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
     read = zxingcpp.read_barcodes
@@ -290,6 +300,20 @@ def test_svg_is_read_only_as_runs_of_modules(data: bytes, code: str) -> None:
 def test_CARD_SVG_RUNS_is_the_most_runs_of_a_path() -> None:
     assert _refusal(SVG.format("M4 4.5h1" * limits.CARD_SVG_RUNS).encode()) == "card_qr_unreadable"
     assert _refusal(SVG.format("M4 4.5h1" * (limits.CARD_SVG_RUNS + 1)).encode()) == "card_image_malformed"
+
+
+def test_a_path_is_followed_without_going_over_its_end_for_each_run() -> None:
+    """White space after 32 768 runs would be looked at 65 536 times, which takes hours for a file of 8 MB."""
+    calls: list[object] = []
+    data = SVG.format("M4 4.5h1" * 100 + " " * 100).encode()
+    with pytest.raises(SafeconductError) as caught:
+        sys.setprofile(lambda _frame, event, called: calls.append(called) if event == "c_call" else None)
+        try:
+            images.read(data)
+        finally:
+            sys.setprofile(None)
+    assert caught.value.code == "card_qr_unreadable"
+    assert 0 < sum(getattr(called, "__name__", "") == "rstrip" for called in calls) < 10
 
 
 def test_no_decoder_of_pictures_is_loaded_before_there_is_a_picture() -> None:

@@ -34,8 +34,8 @@ def read(data: bytes) -> tuple[Code, ...]:
     """Returns the QR codes of cards in a picture, from top to bottom.
 
     data: PNG, JPEG, WebP, BMP, or SVG as programs draw QR codes; of a moving picture the first frame.
-    Raises Malformed: "card_image_malformed", "card_image_too_large" (in bytes or pixels, told before any is
-    decoded), "card_qr_unreadable" (no code, or one too damaged), "card_qr_header" (no code of a card);
+    Raises Malformed: "card_image_malformed", "card_image_too_large" (in bytes, pixels or scans, told before any
+    is decoded), "card_qr_unreadable" (no code, or one too damaged), "card_qr_header" (no code of a card);
     Unsupported "card_svg_unsupported".
     """
     if len(data) > limits.CARD_IMAGE_BYTES:
@@ -65,6 +65,9 @@ def _form(data: bytes) -> type[ImageFile] | None:
     return None
 
 
+_SCAN = b"\xff\xda"
+"""Starts a scan of a JPEG; within one, 0xFF is followed by zero or a mark for a restart."""
+
 # What Pillow's decoders raise for bytes that break a format; SyntaxError is their own choice.
 _FAULTS = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
@@ -77,6 +80,8 @@ def _pixels(data: bytes) -> Bitmap:
     form = _form(data)
     if form is None:
         raise _malformed()
+    if form is JpegImageFile and data.count(_SCAN) > limits.CARD_IMAGE_SCANS:
+        raise _too_large()
     try:
         # The decoder is named, not looked for: Image.open would try all that are installed.
         with form(io.BytesIO(data)) as picture:

@@ -71,7 +71,8 @@ def _runs(path: str) -> Iterator[tuple[int, int, int]]:
     """Column, row and length of each run: M and m move to its start, h draws it."""
     x = y = 0.0
     at = steps = 0
-    while at < len(path.rstrip()):
+    end = len(path.rstrip())
+    while at < end:
         step = _STEP.match(path, at)
         steps += 1
         if step is None or steps > 2 * limits.CARD_SVG_RUNS:
