@@ -76,7 +76,7 @@ def parse(data: str | bytes) -> ParsedCard:
         raise Malformed("jws_too_large", "The card is longer than allowed here.")
     try:
         if data[:5] in _QR_PREFIXES:
-            encoded = qr.read_ascii(data if isinstance(data, str) else data.decode("ascii"))
+            encoded = qr.ascii_of(data if isinstance(data, str) else data.decode("ascii"))
         else:
             encoded = data.encode("ascii") if isinstance(data, str) else data
     except UnicodeError:

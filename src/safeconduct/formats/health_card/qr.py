@@ -92,7 +92,7 @@ def read(text: str) -> str:
     return digits_to_jws(text[len(PREFIX) :])
 
 
-def read_ascii(text: str) -> bytes:
+def ascii_of(text: str) -> bytes:
     """As `read`, for who goes on with bytes: most codes hold a whole card, and each has its digits."""
     if len(text) <= limits.CARD_QR_CHARS and text.startswith(PREFIX):
         digits = text[5:]
