@@ -34,8 +34,8 @@ def read(data: bytes) -> tuple[Code, ...]:
     """Returns the QR codes of cards in a picture, from top to bottom.
 
     data: PNG, JPEG, WebP, BMP, or SVG as programs draw QR codes; of a moving picture the first frame.
-    Raises Malformed: "card_image_malformed", "card_image_too_large" (in bytes, pixels or scans, told before any
-    is decoded), "card_qr_unreadable" (no code, or one too damaged), "card_qr_header" (no code of a card);
+    Raises Malformed: "card_image_malformed", "card_image_too_large" (in bytes, pixels or scans, before
+    any is decoded), "card_qr_unreadable" (no code, or one too damaged), "card_qr_header" (no code of a card);
     Unsupported "card_svg_unsupported".
     """
     if len(data) > limits.CARD_IMAGE_BYTES:
