@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -197,6 +199,46 @@ def test_an_old_copy_of_the_database_does_not_take_a_tree_back(stage: Stage, tmp
 
     assert caught.value.code == "status_tree_newer"
     assert files_of(stage.tree) == good
+
+
+def test_an_old_copy_of_the_database_does_not_pass_for_the_newest_by_its_counter(stage: Stage) -> None:
+    """Its next list has the counter of the published one: neither may stand for the other in silence."""
+    run(_in_order(stage, ("a",)))
+    copy = stage.tree.parent / "copy.db"
+    with (
+        closing(sqlite3.connect(stage.tree.parent / "issuer.db")) as now,
+        closing(sqlite3.connect(copy)) as then,
+    ):
+        now.backup(then)
+    run(_in_order(stage, ("b",)))
+    published, good = stage.listed(), files_of(stage.tree)
+
+    async def of_the_copy() -> None:
+        old = await Stage.open(stage.tree.parent, f"sqlite:///{copy}")
+        try:
+            await old.register.revoke_rid("c", kid=stage.kid, before=None)
+            for _ in range(2):
+                with pytest.raises(Rejected) as caught:
+                    await publish(stage.settings, old.database, now=NOW)
+                assert caught.value.code == "status_tree_newer"
+                assert files_of(stage.tree) == good
+            await old.register.register(stage.key.public, known=published, now=NOW)
+            await publish(stage.settings, old.database, now=NOW)
+        finally:
+            await old.database.close()
+
+    asyncio.run(of_the_copy())
+
+    assert stage.listed().ctr == published.ctr + 1
+    assert set(stage.listed().entries) == {"a", "b", "c"}
+    check_tree(files_of(stage.tree))
+
+
+def test_a_list_that_is_known_already_is_not_gone_on_from(stage: Stage) -> None:
+    run(_in_order(stage, ("a",)))
+    with pytest.raises(Rejected) as caught:
+        run(stage.register.register(stage.key.public, known=stage.listed(), now=NOW))
+    assert caught.value.code == "card_list_older"
 
 
 def test_an_old_copy_of_the_database_goes_on_from_the_published_list(stage: Stage) -> None:

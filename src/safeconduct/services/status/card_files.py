@@ -3,7 +3,7 @@
 All of them can be made anew at any time, and come out the same, but for the head: its signature and times.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
 import msgspec
@@ -32,15 +32,19 @@ def head_name(kid: str) -> str:
     return f"crl/{kid}.jws"
 
 
-def is_up_to_date(read: Callable[[str], bytes | None], *, kid: str, ctr: int, heading: Heading) -> bool:
+def is_up_to_date(
+    read: Callable[[str], bytes | None], *, kid: str, ctr: int, digests: Mapping[int, str], heading: Heading
+) -> bool:
     """Whether a tree has the list of that counter, under a head that still holds for half of its time.
 
     The head is written last, so that whatever it names was there before. read: gives a file of the tree.
-    Raises Rejected "status_tree_newer" if the tree has a later list: readers refuse what goes back, and
-    rightly so.
+    digests: of the lists that the database has made, by counter.
+
+    Raises Rejected "status_tree_newer" if the tree has a later list, or another one of the same counter:
+    readers refuse what goes back, and what is revoked there alone would come back with the next list.
     """
     head = _standing_head(read(head_name(kid)), kid, heading)
-    if head is not None and head.ctr > ctr:
+    if head is not None and (head.ctr > ctr or digests.get(head.ctr, head.digest) != head.digest):
         raise Rejected(
             "status_tree_newer", "The tree has later lists than the database, which may be an old copy."
         )

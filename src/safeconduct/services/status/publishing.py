@@ -90,8 +90,9 @@ class _Publisher:
 
     async def _publish_list(self, kid: str, heading: Heading) -> CardKey:
         ctr = await self._database.run(card_lists.take_list, heading.issuer, kid)
+        digests = await self._database.run(card_lists.digests, heading.issuer, kid)
         checked = asyncio.to_thread(
-            card_files.is_up_to_date, self._tree.read, kid=kid, ctr=ctr, heading=heading
+            card_files.is_up_to_date, self._tree.read, kid=kid, ctr=ctr, digests=digests, heading=heading
         )
         if not await checked:
             history = await self._database.run(card_lists.history, heading.issuer, kid)

@@ -47,7 +47,6 @@ def take_list(connection: Connection, tenant: str, kid: str) -> int:
 def history(connection: Connection, tenant: str, kid: str) -> History:
     """Returns the newest list that was taken, and how it came about. Raises Rejected "card_key_not_ours"."""
     key = require_key(connection, tenant, kid)
-    digests = select(card_versions.c.ctr, card_versions.c.digest).where(_of(card_versions, tenant, kid))
     made = (
         select(card_changes)
         .where(_of(card_changes, tenant, kid))
@@ -61,8 +60,14 @@ def history(connection: Connection, tenant: str, kid: str) -> History:
     return History(
         newest=_list(connection, tenant, key, key.ctr),
         changes={ctr: tuple(found) for ctr, found in by_counter.items()},
-        digests={row.ctr: row.digest for row in connection.execute(digests)},
+        digests=digests(connection, tenant, kid),
     )
+
+
+def digests(connection: Connection, tenant: str, kid: str) -> dict[int, str]:
+    """Returns the digests of the lists that were taken of a key, by counter."""
+    query = select(card_versions.c.ctr, card_versions.c.digest).where(_of(card_versions, tenant, kid))
+    return {row.ctr: row.digest for row in connection.execute(query)}
 
 
 def _was_taken(connection: Connection, tenant: str, key: StoredKey) -> bool:

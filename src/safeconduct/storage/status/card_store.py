@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from safeconduct.errors import Malformed, Rejected, Unsupported
 from safeconduct.ids import Random
@@ -15,7 +15,7 @@ from safeconduct.status.card_revocation import RID, changes, rids
 from safeconduct.status.card_revocation.changes import GONE, Standing
 from safeconduct.status.card_revocation.crl import RevocationList
 from safeconduct.status.card_revocation.rids import Reach
-from safeconduct.storage.status.card_tables import card_entries, card_keys, card_rids
+from safeconduct.storage.status.card_tables import card_entries, card_keys, card_rids, card_versions
 from safeconduct.storage.upsert import insert_once
 
 
@@ -174,7 +174,7 @@ def _go_on_from(connection: Connection, tenant: str, key: StoredKey, known: Revo
         raise Malformed("crl_kid", "The list is of another key.")
     if known.method != key.method:
         raise Unsupported("status_method_unknown", "The list names cards otherwise than the key does.")
-    if known.ctr <= key.ctr:
+    if known.ctr < key.ctr or (known.ctr == key.ctr and not _forget_own(connection, tenant, known)):
         raise Rejected("card_list_older", "The list is not newer than the one that is kept of this key.")
     standings = {rid: changes.storable(reach) for rid, reach in known.entries.items()}
     wanted = {rid: standing for rid, standing in standings.items() if standing != GONE}
@@ -186,6 +186,19 @@ def _go_on_from(connection: Connection, tenant: str, key: StoredKey, known: Revo
     for rid in here:
         _change(connection, tenant, key.kid, rid, wanted[rid])
     connection.execute(update(card_keys).where(_of(card_keys, tenant, key.kid)).values(ctr=known.ctr))
+
+
+def _forget_own(connection: Connection, tenant: str, known: RevocationList) -> bool:
+    """Forgets the list of our own that has the counter of another; returns whether there was one.
+
+    An old copy of the database makes such a list when something is revoked before the published one is known.
+    """
+    where = and_(
+        _of(card_versions, tenant, known.kid),
+        card_versions.c.ctr == known.ctr,
+        card_versions.c.digest != known.digest(),
+    )
+    return connection.execute(delete(card_versions).where(where)).rowcount > 0
 
 
 def _change(connection: Connection, tenant: str, kid: str, rid: str, wanted: Standing) -> bool:
