@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import func, select
 
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import ISSUER
-from safeconduct.storage.status.places import StatusIndex, take_status_index
+from safeconduct.storage.status.places import StatusIndex, read_lists, take_status_index
 from safeconduct.storage.status.tables import status, status_lists
 
 TENANT = "https://issuer.example"
@@ -55,3 +56,25 @@ def test_each_place_is_given_once(database: str) -> None:
     finally:
         for taker in takers:
             asyncio.run(taker.close())
+
+
+@pytest.mark.postgres
+def test_takers_wait_for_each_other_and_lose_no_race(postgres_url: str) -> None:
+    """With one attempt for each transaction, none of them fails, also while lists are read and left."""
+
+    async def open_all() -> list[Database]:
+        return [await Database.open(postgres_url, branch=ISSUER) for _ in range(TAKERS + 1)]
+
+    *takers, reader = asyncio.run(open_all())
+    try:
+        for taker in takers:
+            taker._backend = msgspec.structs.replace(taker._backend, attempts=1)
+        with ThreadPoolExecutor(2 * TAKERS) as pool:
+            taking = pool.map(_taken, takers * ROUNDS)
+            reading = pool.map(lambda _: reader.run_sync(read_lists, TENANT), range(ROUNDS))
+            places = list(itertools.chain.from_iterable(taking))
+            assert len(places) == len(set(places)) == TAKERS * ROUNDS * EACH
+            assert all(len(row.set) <= row.size for rows in reading for row in rows)
+    finally:
+        for opened in (*takers, reader):
+            asyncio.run(opened.close())

@@ -13,6 +13,16 @@ def insert_once(connection: Connection, table: Table, values: Mapping[str, Any])
     return connection.execute(statement.returning(*table.primary_key)).first() is not None
 
 
+def insert_new(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> set[tuple[Any, ...]]:
+    """As `insert_missing`; returns the primary keys of the rows that were inserted."""
+    if not rows:
+        return set()
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(*table.primary_key)
+    return {tuple(row) for row in connection.execute(statement, [dict(row) for row in rows])}
+
+
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Inserts rows, but for those of which a unique key is there."""
     if rows:

@@ -22,7 +22,8 @@ from safeconduct.errors import Rejected
 from safeconduct.ids import Random
 from safeconduct.storage.database import Database
 from safeconduct.storage.status.tables import status, status_lists
-from safeconduct.storage.upsert import insert_missing, insert_once
+from safeconduct.storage.turns import by_turns
+from safeconduct.storage.upsert import insert_missing, insert_new
 
 STOCK = 64
 """Places that a process takes at once for one issuer. One that dies wastes those that it had left."""
@@ -97,17 +98,17 @@ def take_status_index(
 ) -> list[StatusIndex]:
     """Takes `count` free places at random, each for ever.
 
-    size: places of a new list. open_lists: how many of them are open at once.
+    size: places of a new list. open_lists: how many of them are open at once. First in its transaction:
+    whoever takes places of an issuer counts them in the same few rows, and so waits for those before.
     """
+    by_turns(connection, f"status places of {tenant}".encode())
     current = _open_lists(connection, tenant)
     taken: list[StatusIndex] = []
     while len(taken) < count:
         while len(current) < open_lists:
             current.append(_new_list(connection, tenant, random, size=size, now=now))
-        drawn = _below(len(current), random)
-        taken.append(_take(connection, current[drawn], _VALID, random))
-        if not current[drawn].has_room:
-            del current[drawn]
+        taken += _take(connection, current, count - len(taken), random)
+        current = [one for one in current if one.has_room]
     for list_id, places in Counter(place.list_id for place in taken).items():
         _note_taken(connection, list_id, places)
     return taken
@@ -243,12 +244,22 @@ def _add_decoys(
     insert_missing(connection, status, rows)
 
 
-def _take(connection: Connection, current: _Open, value: int, random: Random) -> StatusIndex:
-    while True:
-        idx = _below(current.size, random)
-        if insert_once(connection, status, {"list_id": current.id, "idx": idx, "value": value}):
-            current.taken += 1
-            return StatusIndex(current.id, idx)
+def _take(connection: Connection, current: Sequence[_Open], count: int, random: Random) -> list[StatusIndex]:
+    """Takes up to `count` places: fewer where some were taken before, or when a list has no more room."""
+    drawn: dict[StatusIndex, _Open] = {}
+    while len(drawn) < count:
+        one = current[_below(len(current), random)]
+        place = StatusIndex(one.id, _below(one.size, random))
+        if place not in drawn:
+            drawn[place] = one
+            one.taken += 1
+        if not one.has_room:
+            break
+    rows = [{"list_id": place.list_id, "idx": place.idx, "value": _VALID} for place in drawn]
+    free = insert_new(connection, status, rows)
+    for place, one in drawn.items():
+        one.taken -= (place.list_id, place.idx) not in free
+    return [place for place in drawn if (place.list_id, place.idx) in free]
 
 
 def _note_taken(connection: Connection, list_id: str, places: int) -> None:
