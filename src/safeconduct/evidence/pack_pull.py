@@ -3,6 +3,7 @@
 The host learns that somebody has the pack and how old that copy is; never which card is looked up in it.
 """
 
+import glob
 import hashlib
 import re
 from collections.abc import Collection
@@ -98,13 +99,18 @@ class _Pull:
 
     async def _by_deltas(self, text: str, head: Head, copy: Pack) -> Pulled:
         document = await self._get(f"{self._base}.updates.json", limits.JSON_BYTES)
-        way = pack_updates.parse(document).way(copy.head.version)
+        # Nobody has signed that document: how long the pack is says the head.
+        updates = msgspec.structs.replace(pack_updates.parse(document), size=_size(text, head))
+        way = updates.way(copy.head.version)
         if not way:
             raise Rejected("pack_no_delta", "There are no deltas that are shorter than the whole pack.")
         for step in way:
-            delta = await self._get(f"{self._base}-deltas/{step.start}-{step.end}.delta", step.size)
+            most = min(step.size, limits.PACK_DELTA_BYTES)
+            delta = await self._get(f"{self._base}-deltas/{step.start}-{step.end}.delta", most)
             data = pack_delta.apply(delta, to=copy, keys=self._keys)
             copy = Pack.open(data, keys=self._keys)
+            if copy.head.version != step.end:  # else a chain could lead from a version to itself without end
+                raise Rejected("pack_delta_mismatch", "A delta does not lead to the version that it is for.")
         if copy.head.version < head.version:
             raise Rejected("pack_delta_mismatch", "The deltas do not lead to the newest version.")
         if copy.head.digest == head.digest:  # it may have been signed anew since the delta was made
@@ -119,10 +125,13 @@ class _Pull:
 
     async def _whole(self, text: str, head: Head) -> None:
         """Fetch all of the pack, from where an interrupted fetch left off."""
-        expected = len(pack_file.beginning(text)) + blocks.table_bytes(head.length) + head.length
+        expected = _size(text, head)
         if expected > limits.PACK_BYTES:
             raise Rejected("pack_too_large", "The pack is larger than accepted.")
         part = self._path.with_name(f".{self._path.name}.{_mark(head)}.part")
+        for left in part.parent.glob(f".{glob.escape(self._path.name)}.*.part"):
+            if left != part:
+                left.unlink(missing_ok=True)  # of a version that is no longer there to be fetched
         data = disk.read(part, max_bytes=expected) or b""
         with part.open("ab") as file:
             while len(data) < expected:
@@ -191,6 +200,11 @@ def _check_head(head: Head, copy: Pack | None, seen: SeenVersions | None, now: i
 def _with_head(text: str, data: bytes) -> bytes:
     _, rest = pack_file.split(data)
     return pack_file.beginning(text) + bytes(rest)
+
+
+def _size(text: str, head: Head) -> int:
+    """How long the file of a pack is."""
+    return len(pack_file.beginning(text)) + blocks.table_bytes(head.length) + head.length
 
 
 def _mark(head: Head) -> str:

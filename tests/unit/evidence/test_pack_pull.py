@@ -10,13 +10,15 @@ from tests.status_host import Host
 
 from safeconduct import limits
 from safeconduct.crypto.keys import Key, PublicKey
+from safeconduct.encoding import json
 from safeconduct.errors import SafeconductError
 from safeconduct.evidence import mirror_tree, pack_pull
 from safeconduct.evidence.mirror_tree import Edition
 from safeconduct.evidence.pack_pull import Pulled
 from safeconduct.evidence.packs import SeenVersions, open_pack
-from safeconduct.status.compact import pack_updates
+from safeconduct.status.compact import pack_delta, pack_updates
 from safeconduct.status.states import REVOKED, Status, unknown
+from safeconduct.trust import WAIVED
 
 NOW = packs.NOW
 URL = "https://mirror.example/packs/status.pack"
@@ -267,3 +269,58 @@ def test_a_url_that_is_of_no_pack_is_refused(copy: Copy) -> None:
             pack_pull.pull("https://mirror.example/status", copy.path, keys=[], fetcher=copy.host, now=NOW)
         )
     assert refused.value.code == "pack_url"
+
+
+def _updates(copy: Copy, steps: list[tuple[int, int, int]], *, version: int, size: int = 10**15) -> None:
+    document = json.dumps({"version": version, "bytes": size, "deltas": steps})
+    copy.host.files[URL.replace(".pack", ".updates.json")] = document
+
+
+def test_a_delta_is_not_read_beyond_what_any_may_have(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy.publish(MANY)
+    copy.pull()
+    copy.publish({**MANY, "more": None})
+    _updates(copy, [(1, 2, 10_000)], version=2)
+    copy.host.files[URL.replace(".pack", "-deltas/1-2.delta")] = bytes(9000)
+    monkeypatch.setattr(limits, "PACK_DELTA_BYTES", 8000)
+    done = copy.pull()
+    assert (done.way, done.fault) == ("full", "fetch_too_large")
+
+
+def test_deltas_that_claim_to_be_shorter_than_a_pack_that_they_make_huge_are_not_fetched(copy: Copy) -> None:
+    copy.publish(MANY)
+    copy.pull()
+    copy.publish({**MANY, "more": None})
+    _updates(copy, [(1, 2, 10**9)], version=2)
+    assert copy.pull().fault == "pack_no_delta"
+    assert copy.host.asked(".delta") == []
+
+
+def test_a_chain_that_leads_nowhere_is_left_at_its_first_delta(copy: Copy) -> None:
+    """Anybody can make a delta from a version to itself: the head is public, and no row differs."""
+    copy.publish(MANY)
+    copy.pull()
+    first = open_pack(copy.path, keys=WAIVED)
+    idle = pack_delta.between(first, first)
+    assert pack_delta.apply(idle, to=first, keys=[MIRROR.public])
+    copy.publish({**MANY, "more": None})
+    _updates(copy, [(number, number + 1, len(idle)) for number in range(1, 30)], version=30)
+    for number in range(1, 30):
+        copy.host.files[URL.replace(".pack", f"-deltas/{number}-{number + 1}.delta")] = idle
+    done = copy.pull()
+    assert (done.way, done.fault) == ("full", "pack_delta_mismatch")
+    assert len(copy.host.asked(".delta")) == 1
+
+
+def test_parts_of_versions_that_are_gone_do_not_stay(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PACK_PIECE_BYTES", 1000)
+    copy.publish(MANY)
+    copy.host.fails_after = 4
+    copy.refused()
+    assert len(list(copy.path.parent.glob(".*.part"))) == 1
+    copy.publish({**MANY, "more": None})
+    copy.refused()
+    assert len(list(copy.path.parent.glob(".*.part"))) == 1
+    copy.host.fails_after = None
+    copy.pull()
+    assert list(copy.path.parent.glob(".*.part")) == []
