@@ -492,3 +492,49 @@ def test_nothing_shows_where_a_status_stands() -> None:
 def test_the_builder_knows_every_label() -> None:
     assert LABELS["status_list"] == 65533
     assert Key.generate("ES256").public != ISSUER_KEY.public
+
+
+# Several lists of one URI: what a folder of copies can hold
+
+
+def _value(lists: TokenStatusLists, *, now: int = NOW) -> int:
+    reference = token_list.StatusReference(5, URI)
+    policy = Policy(audience=WAIVED, nonce=WAIVED)
+    return lists.value(reference, owner=Owner(ISSUER), trust=TRUST, policy=policy, now=now)
+
+
+def _with(value: int, **claims: Any) -> bytes:
+    data = StatusList.of({5: value}, size=64, bits=2).data
+    return GOOD.but(data=data, claims=claims).encoded()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_lists_the_later_counts_in_whatever_order(turned: bool) -> None:
+    """Else an old copy that stands behind the new one would undo a revocation."""
+    received = [_with(1, iat=IAT + 10), _with(0, iat=IAT)]
+    assert _value(TokenStatusLists.of(*(reversed(received) if turned else received))) == 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_later_list_that_does_not_verify_keeps_none_away(turned: bool) -> None:
+    forged = GOOD.but(key=OTHER_KEY, claims={"iat": IAT + 20}).encoded()
+    received = [forged, _with(1)]
+    assert _value(TokenStatusLists.of(*(reversed(received) if turned else received))) == 1
+    with pytest.raises(SafeconductError) as error:
+        _value(TokenStatusLists.of(forged))
+    assert error.value.code == "signature_invalid"
+
+
+def test_an_older_list_does_not_step_in_for_one_that_has_expired() -> None:
+    lists = TokenStatusLists.of(_with(1, iat=IAT + 10, exp=NOW), _with(0, iat=IAT, exp=NOW + 1000))
+    with pytest.raises(SafeconductError) as error:
+        _value(lists)
+    assert error.value.code == "status_list_expired"
+
+
+def test_for_a_time_that_is_past_the_list_of_then_counts() -> None:
+    lists = TokenStatusLists.of(_with(1, iat=IAT + 10), _with(0, iat=IAT))
+    assert (_value(lists, now=IAT + 5), _value(lists, now=IAT + 10)) == (0, 1)
+    with pytest.raises(SafeconductError) as error:
+        _value(lists, now=IAT - 5)
+    assert error.value.code == "status_list_from_future"

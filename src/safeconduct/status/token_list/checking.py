@@ -44,14 +44,14 @@ class TokenStatusLists:
 
     def __init__(self, received: Mapping[str, bytes | str | SafeconductError] | None = None) -> None:
         """received: by URI what was fetched from there, or why there is nothing."""
-        self._received = dict(received or {})
-        self._parsed: dict[str, ParsedListToken] = {}
-        self._verified: dict[tuple[str, _Identity], VerifiedListToken] = {}
+        self._received: dict[str, list[_Received]] = {uri: [data] for uri, data in (received or {}).items()}
+        self._verified: dict[tuple[str, _Identity], tuple[VerifiedListToken, ...]] = {}
 
     @classmethod
     def of(cls, *received: bytes | str) -> "TokenStatusLists":
         """Returns lists that go by the URI that each gives itself, as files of them do.
 
+        Of several of one URI, the latest that verifies and is not of the future counts, in whatever order.
         Raises what `tokens.parse` raises; Rejected: status_list_claim_missing.
         """
         lists = cls()
@@ -59,15 +59,14 @@ class TokenStatusLists:
             parsed = tokens.parse(data)
             if parsed.named is None:
                 raise Rejected("status_list_claim_missing", "A status list does not name itself.")
-            lists._received[parsed.named] = data
-            lists._parsed[parsed.named] = parsed
+            lists._received.setdefault(parsed.named, []).append(parsed)
         return lists
 
     @classmethod
     def verified(cls, token: VerifiedListToken, owner: Owner) -> "TokenStatusLists":
         """Returns the one list that was verified for an owner before."""
         lists = cls()
-        lists._verified[token.uri, owner.identity] = token
+        lists._verified[token.uri, owner.identity] = (token,)
         return lists
 
     def __repr__(self) -> str:
@@ -78,26 +77,47 @@ class TokenStatusLists:
     ) -> int:
         """Returns the status at a place. Raises Rejected "status_list_missing", and as `tokens.verify`."""
         found = self._find(reference.uri, owner, trust, policy, now)
-        found.check_times(now=now, leeway=policy.leeway, max_age=policy.status_max_age)
-        return found.statuses.status(reference.idx)
+        past = [one for one in found if one.issued_at <= now + policy.leeway]
+        # The latest alone: an older one that is good for longer says nothing about what came after it.
+        latest = max(past or found, key=lambda one: one.issued_at)
+        latest.check_times(now=now, leeway=policy.leeway, max_age=policy.status_max_age)
+        return latest.statuses.status(reference.idx)
 
-    def _find(self, uri: str, owner: Owner, trust: Trust, policy: Policy, now: int) -> VerifiedListToken:
+    def _find(
+        self, uri: str, owner: Owner, trust: Trust, policy: Policy, now: int
+    ) -> tuple[VerifiedListToken, ...]:
+        """The lists of a URI that verify, at least one: what does not verify keeps none of them away."""
         known = self._verified.get((uri, owner.identity))
         if known is not None:
             return known
-        received = self._received.get(uri)
-        if received is None:
-            raise Rejected("status_list_missing", "There is no status list for the credential.")
-        if isinstance(received, SafeconductError):
-            raise received
-        parsed = self._parsed.get(uri)
-        if parsed is None:
-            parsed = self._parsed[uri] = tokens.parse(received)
-        found = tokens.verify(
-            parsed, uri=uri, owner=owner, trust=trust, algorithms=policy.algorithms, now=now
+        failure: SafeconductError = Rejected(
+            "status_list_missing", "There is no status list for the credential."
         )
-        self._verified[uri, owner.identity] = found
-        return found
+        found: list[VerifiedListToken] = []
+        received = self._received.get(uri, [])
+        for place, one in enumerate(received):
+            try:
+                parsed = received[place] = _parsed(one)
+                found.append(
+                    tokens.verify(
+                        parsed, uri=uri, owner=owner, trust=trust, algorithms=policy.algorithms, now=now
+                    )
+                )
+            except SafeconductError as error:
+                failure = error
+        if not found:
+            raise failure
+        self._verified[uri, owner.identity] = tuple(found)
+        return tuple(found)
+
+
+_Received = ParsedListToken | bytes | str | SafeconductError
+
+
+def _parsed(received: _Received) -> ParsedListToken:
+    if isinstance(received, SafeconductError):
+        raise received
+    return received if isinstance(received, ParsedListToken) else tokens.parse(received)
 
 
 def check(
