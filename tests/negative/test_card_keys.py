@@ -244,3 +244,29 @@ def test_keys_are_found_by_name_and_issuer() -> None:
     assert shared.keys_named("x") == {}
     pinned = CardTrust(pinned=KeySet((one,)), directories=[shared])
     assert pinned.keys_named(KID) == {ANY_ISSUER: one, ISSUER: one, "https://other.example": two}
+
+
+OLD, NEW, SILENT = (KeySet((CardKey.of(KEY.public, crl_version=version),)) for version in (4, 7, None))
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        CardTrust(directories=[CardTrust({ISSUER: OLD}), CardTrust({ISSUER: NEW})]),
+        CardTrust(directories=[CardTrust({ISSUER: NEW}), CardTrust({ISSUER: SILENT})]),
+        CardTrust(directories=[CardTrust({ISSUER: SILENT}), CardTrust({ISSUER: NEW})]),
+        CardTrust({ISSUER: OLD}, directories=[CardTrust({ISSUER: NEW})]),
+        CardTrust(pinned=NEW, directories=[CardTrust({ISSUER: OLD})]),
+        CardTrust(pinned=OLD, directories=[CardTrust({ISSUER: NEW})]),
+        CardTrust({ISSUER: SILENT}, pinned=OLD, directories=[CardTrust({ISSUER: NEW})]),
+        CardTrust({ISSUER: OLD}, pinned=NEW),
+    ],
+)
+def test_an_old_directory_does_not_hide_what_a_newer_one_announces(trust: CardTrust) -> None:
+    """Else a verifier with a fresh JWKS would take an outdated list in a pack for a current one."""
+    assert trust.keys_named(KID)[ISSUER].crl_version == 7
+
+
+def test_what_a_directory_announces_is_of_one_issuer_alone() -> None:
+    trust = CardTrust(directories=[CardTrust({ISSUER: OLD}), CardTrust({"https://other.example": NEW})])
+    assert trust.keys_named(KID)[ISSUER].crl_version == 4

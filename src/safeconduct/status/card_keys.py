@@ -98,7 +98,8 @@ class CardTrust:
     """Whose cards a verifier believes: key sets by issuer, pinned ones, further directories.
 
     Immutable. issuers: key sets by issuer, compared as plain strings. pinned: keys that are believed whatever
-    issuer a card names. directories: asked for the issuers that are not in `issuers`.
+    issuer a card names. directories: asked for the issuers that are not in `issuers`. Of the counters that
+    all of them announce for a key of an issuer, the greatest counts.
     """
 
     __slots__ = ("_by_kid", "_directories", "_issuers")
@@ -117,6 +118,7 @@ class CardTrust:
             self._add(issuer, keys)
         if pinned is not None:
             self._add(ANY_ISSUER, pinned)
+            self._by_kid |= {key.kid: _with_pinned(self._by_kid[key.kid]) for key in pinned.keys}
 
     def keys_named(self, kid: str) -> Mapping[str, CardKey]:
         """Return the key of that name by issuer, as `CardKeySource` has it."""
@@ -127,12 +129,12 @@ class CardTrust:
 
     def _with_directories(self, kid: str, known: Mapping[str, CardKey]) -> Mapping[str, CardKey]:
         # Whoever is listed by hand has no other keys than those: a directory cannot bring back a removed one.
-        found: dict[str, CardKey] = {}
+        found = dict(known)
         for directory in self._directories:
             for issuer, key in directory.keys_named(kid).items():
-                if issuer not in self._issuers:
-                    found.setdefault(issuer, key)
-        return {**found, **known}
+                if issuer in known or issuer not in self._issuers:
+                    found[issuer] = _announced(found.get(issuer, key), key)
+        return _with_pinned(found)
 
     def _add(self, issuer: str, keys: KeySet) -> None:
         for key in keys.keys:
@@ -216,6 +218,18 @@ def check_issuer_url(text: str) -> None:
         raise Rejected(
             "card_issuer_url", "The issuer is not an https URL without a slash at its end.", rule=_RULE
         )
+
+
+def _with_pinned(keys: dict[str, CardKey]) -> dict[str, CardKey]:
+    """Return a key by issuer: who pinned it knows it of the issuer, whichever that is."""
+    pinned = keys.get(ANY_ISSUER)
+    return keys if pinned is None else {issuer: _announced(key, pinned) for issuer, key in keys.items()}
+
+
+def _announced(key: CardKey, other: CardKey) -> CardKey:
+    """Return a key with the greater counter that is announced for it: a list below that is stale."""
+    version = max(key.crl_version or 0, other.crl_version or 0) or None
+    return key if version == key.crl_version else CardKey(key.key, key.kid, version, key.chains)
 
 
 _MEMBERS: Final = {"kty": "EC", "crv": "P-256", "alg": ALGORITHM}

@@ -29,6 +29,7 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "plain.json").write_bytes(KeySet((CardKey.of(KEY.public),)).encode())
     (tmp_path / "crl.json").write_bytes(RevocationList(kid=KID, ctr=2, entries={"gone": None}).encode())
     (tmp_path / "old.json").write_bytes(RevocationList(kid=KID, ctr=1, entries={}).encode())
+    (tmp_path / "everyone.json").write_bytes(b'{"*":' + keys.encode() + b"}")
     (tmp_path / "good.txt").write_text(card(vc(rid="good")) + "\n")
     (tmp_path / "gone.txt").write_text(card(vc(rid="gone")))
     (tmp_path / "late.txt").write_text(card(claims(exp=NOW - 1)))
@@ -210,6 +211,7 @@ def test_a_key_may_be_demanded_to_be_certified_for_the_issuer(place: Path, run: 
         (("--jwks", "jwks.json", "--crl", "nothing.json"), "cannot be read"),
         (("--pack", "nothing.pack"), "cannot be read"),
         (("--directory", "good.txt"), "no directory"),
+        (("--directory", "everyone.json"), "not an https URL"),
         (("--jwks", "jwks.json", "--anchor", "good.txt"), "no certificates"),
     ],
 )
@@ -225,6 +227,16 @@ def test_a_pack_that_is_none_makes_the_card_unbelieved(place: Path, run: Run) ->
     (place / "bad.pack").write_bytes(b"garbage")
     code, document = told(run, "good.txt", "--jwks", "plain.json", "--pack", "bad.pack")
     assert (code, document["verdict"], document["status"]["reason"]) == (1, "unknown", "malformed")
+
+
+@pytest.mark.usefixtures("place")
+def test_a_list_is_stale_if_any_evidence_announces_a_newer_one(place: Path, run: Run) -> None:
+    keys = json.loads(KeySet((CardKey.of(KEY.public, crl_version=1),)).encode())
+    (place / "outdated.json").write_text(json.dumps({ISSUER: keys}))
+    evidence = ("--directory", "outdated.json", "--crl", "old.json")
+    assert verdict(run, "good.txt", *evidence) == (0, "valid", "good", None)
+    announced = verdict(run, "good.txt", *evidence, "--jwks", "jwks.json")
+    assert announced == (1, "unknown", "unknown", "stale")
 
 
 @pytest.mark.usefixtures("place")

@@ -12,7 +12,15 @@ from safeconduct.cli.faults import WrongUse
 from safeconduct.encoding import json
 from safeconduct.errors import SafeconductError
 from safeconduct.formats.health_card import ParsedCard
-from safeconduct.status.card_keys import CardKeySource, CardTrust, KeySet, certified, read_key_set, read_keys
+from safeconduct.status.card_keys import (
+    CardKeySource,
+    CardTrust,
+    KeySet,
+    certified,
+    check_issuer_url,
+    read_key_set,
+    read_keys,
+)
 from safeconduct.status.card_revocation.lists import RevocationLists
 from safeconduct.status.card_sources import CardStatusSources
 from safeconduct.status.compact import ribbon_file
@@ -115,6 +123,8 @@ class Evidence:
             if isinstance(members, dict) and "issuerInfo" in members:
                 self._add_snapshot(card_snapshot.parse(data))
             elif isinstance(members, dict) and "participating_issuers" not in members:
+                for url in members:
+                    check_issuer_url(url)
                 self._directories.append(CardTrust({url: _keys(entry) for url, entry in members.items()}))
             else:
                 self._listed = frozenset(read_issuers(data))
