@@ -4,8 +4,8 @@ import asyncio
 import fcntl
 import os
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +63,17 @@ async def alone(folder: Path) -> AsyncIterator[None]:
     try:
         while not _taken(descriptor):  # noqa: ASYNC110  another process tells nobody when it is done
             await asyncio.sleep(_TURN_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def turn(file: Path) -> Iterator[None]:
+    """Keep out others that take a turn at this file, which is made for it; blocks. For moments only."""
+    descriptor = os.open(file, os.O_CREAT | os.O_RDWR, PRIVATE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

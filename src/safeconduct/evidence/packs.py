@@ -31,10 +31,13 @@ class SeenVersions:
 
     def note(self, name: str, version: int) -> None:
         """Remember that a version was met. Raises Malformed "pack_seen_malformed", OSError."""
-        seen = self._read()
-        if version > seen.get(name, 0):
-            disk.make_folder(self._path.parent)
-            disk.write(self._path, json.dumps({**seen, name: version}, sort_keys=True).encode())
+        if version <= self.of(name):
+            return
+        disk.make_folder(self._path.parent)
+        with disk.turn(self._path.with_name(f"{self._path.name}-turn")):
+            seen = self._read()  # anew: another process may have met a later one
+            if version > seen.get(name, 0):
+                disk.write(self._path, json.dumps({**seen, name: version}, sort_keys=True).encode())
 
     def _read(self) -> dict[str, int]:
         data = disk.read(self._path, max_bytes=limits.JSON_BYTES)
@@ -67,10 +70,11 @@ def open_pack(
     something can be written there, as it cannot be on a medium that is handed around.
     Raises also OSError, for what the disk says, and Malformed "pack_seen_malformed".
     """
-    opened = Pack.open(_mapped(path), keys=keys, max_age=max_age)
+    data = _mapped(path)
+    opened = Pack.open(data, keys=keys, max_age=max_age)
     if seen is not None:
         name, version = opened.head.name, opened.head.version
-        opened = Pack.open(_mapped(path), keys=keys, max_age=max_age, oldest=seen.of(name))
+        opened = Pack.open(data, keys=keys, max_age=max_age, oldest=seen.of(name))
         if not isinstance(keys, Waived):
             with contextlib.suppress(OSError):
                 seen.note(name, version)

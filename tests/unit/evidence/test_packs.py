@@ -1,6 +1,8 @@
 """Packs as files, and the versions that were met."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import packs
@@ -53,6 +55,26 @@ def test_the_highest_version_that_was_met_is_remembered(tmp_path: Path) -> None:
     assert source.card_status(Card("rid"), crl_version=3, now=NOW) == unknown("stale")
     # Without that memory, the old one would be taken: what guards is the memory.
     assert open_pack(old, keys=[MIRROR.public]).head.version == 4
+
+
+def test_of_two_who_remember_at_once_the_later_version_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who opened the older pack first would take the guard back to it."""
+    path = tmp_path / "seen"
+    other = threading.Thread(target=SeenVersions(path).note, args=("status", 6))
+    write = disk.write
+
+    def write_late(*arguments: Any, **more: Any) -> None:
+        if not other.is_alive() and other.ident is None:
+            other.start()
+            other.join(timeout=0.2)  # comes in between, if it can
+        write(*arguments, **more)
+
+    monkeypatch.setattr(disk, "write", write_late)
+    SeenVersions(path).note("status", 5)
+    other.join()
+    assert SeenVersions(path).of("status") == 6
 
 
 def test_where_nothing_can_be_written_nothing_is_remembered(
