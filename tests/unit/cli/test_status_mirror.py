@@ -26,6 +26,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.host, self.folder = Host(), folder
+        self.fetches_here: list[bool] = []
         self.key, mirror = Key.generate("ES256"), Key.generate("ES256")
         jwk = self.key.public.to_jwk()
         self.kid = heads.key_id(self.key.public)
@@ -60,7 +61,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     class Fetcher(Host):
         """The stage's host in the place of the network."""
 
-        def __init__(self, **_options: Any) -> None:
+        def __init__(self, **options: Any) -> None:
+            made.fetches_here.append(options["allow_loopback"])
             self.__dict__ = made.host.__dict__
 
         async def __aenter__(self) -> "Fetcher":
@@ -197,6 +199,12 @@ def test_a_list_of_issuers_names_whom_to_fetch_from(stage: Stage, run: Run, tmp_
 
     assert done.exit_code == 0, done.output
     assert "1 issuers, 1 lists" in done.stderr
+    assert stage.fetches_here == [False]  # whoever writes that list could name this machine
+
+
+def test_an_issuer_that_is_named_by_hand_may_be_on_this_machine(stage: Stage, run: Run) -> None:
+    assert run(*MIRROR).exit_code == 0
+    assert stage.fetches_here == [True]
 
 
 def test_the_version_before_may_be_elsewhere(stage: Stage, run: Run, tmp_path: Path) -> None:

@@ -133,7 +133,14 @@ def mirror(
         async with disk.alone(out / f".{name}-turn"):
             before = open_pack(previous, keys=WAIVED) if previous else mirror_tree.newest(out, name)
             if taken is None:
-                report = await _fetched(listed, store or out / ".store", at_once, quiet=as_json)
+                report = await _fetched(
+                    listed,
+                    store or out / ".store",
+                    at_once,
+                    # Who is named by hand may be on this machine; a directory is somebody else's.
+                    allow_loopback=directory is None,
+                    quiet=as_json,
+                )
                 found = _of_store(listed, store or out / ".store", began, moment(now))
             else:
                 report, found = None, gathering.of_snapshot(taken)
@@ -261,7 +268,9 @@ def _snapshot(
     )
 
 
-async def _fetched(issuers: Sequence[str], store: Path, at_once: int, *, quiet: bool) -> "SyncReport":
+async def _fetched(
+    issuers: Sequence[str], store: Path, at_once: int, *, allow_loopback: bool, quiet: bool
+) -> "SyncReport":
     import time
 
     from safeconduct.cli.progress import shown
@@ -273,7 +282,7 @@ async def _fetched(issuers: Sequence[str], store: Path, at_once: int, *, quiet: 
         def tell(outcome: Outcome) -> None:
             advance(0 if outcome.kid else 1)
 
-        async with HttpFetcher(allow_loopback=True) as fetcher:
+        async with HttpFetcher(allow_loopback=allow_loopback) as fetcher:
             return await sync(
                 issuers,
                 folder=store,
