@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
 from collections.abc import Callable
 
@@ -238,6 +239,17 @@ def test_CARD_IMAGE_SCANS_is_how_often_a_jpeg_may_pass_over_its_picture() -> Non
 
     assert images.read(head + (mark + last) * scans + b"\xff\xd9")
     assert _refusal(head + (mark + last) * (scans + 1) + b"\xff\xd9") == "card_image_too_large"
+
+
+def test_a_fault_that_the_decoder_only_warns_of_does_not_raise_a_warning() -> None:
+    chunk = b"acTL" + bytes(8)
+    broken = struct.pack(">I", 8) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    still = _png(_picture())
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert images.read(still[:33] + broken + still[33:])
+    assert "APNG" in str(said[0].message)
+    assert _refusal(still[:33] + broken + still[33:]) == "card_image_malformed"  # here warnings are errors
 
 
 def test_codes_are_looked_for_among_CARD_SCAN_PIXELS_at_most(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,10 +68,11 @@ def _form(data: bytes) -> type[ImageFile] | None:
 _SCAN = b"\xff\xda"
 """Starts a scan of a JPEG; within one, 0xFF is followed by zero or a mark for a restart."""
 
-# What Pillow's decoders raise for bytes that break a format; SyntaxError is their own choice.
+# What Pillow's decoders raise for bytes that break a format; SyntaxError is their own choice. Of small faults
+# they only warn, which a program may have made an error.
 _FAULTS = (
     *(OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
-    *(struct.error, zlib.error, Image.DecompressionBombError, MemoryError),
+    *(struct.error, zlib.error, Image.DecompressionBombError, MemoryError, Warning),
 )
 
 
