@@ -495,6 +495,14 @@ def test_a_list_that_was_announced_is_missed_where_there_is_no_evidence() -> Non
     assert evidence.asked[0] == (ISSUER, KID, NOW - 100, 3)
 
 
+def test_evidence_that_holds_nothing_is_asked_all_the_same() -> None:
+    class Empty(Answer):
+        def __len__(self) -> int:
+            return 0
+
+    assert judged(card(), status=Empty(unknown("malformed"))).verdict == "unknown"
+
+
 def test_nobody_is_asked_about_a_card_that_is_not_authentic() -> None:
     evidence = Answer(Status("good"))
     for text in (card(sign=Key.generate("ES256").sign), card(vc(rid="?")), card(claims(iss="http://a"))):

@@ -1,5 +1,6 @@
 """Whatever is changed in a card, or sent instead of one, it is refused; what is issued reads back."""
 
+import zlib
 from contextlib import suppress
 from typing import Any
 
@@ -96,6 +97,21 @@ def test_what_is_issued_reads_back(members: dict[str, Any], rid: str | None) -> 
 @given(st.binary(max_size=5000))
 def test_what_is_deflated_inflates(payload: bytes) -> None:
     assert inflate(deflate(payload), max_bytes=len(payload)) == payload
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=40), st.binary(min_size=1, max_size=3), st.integers(1, 9000), st.integers(0, 9))
+def test_repetitions_inflate_whole_and_one_byte_too_many_is_told(
+    start: bytes, unit: bytes, times: int, level: int
+) -> None:
+    """Where output ends within a repetition, zlib may have taken all of its input and still hold output."""
+    payload = start + unit * times
+    compressor = zlib.compressobj(level=level, wbits=-15)
+    data = compressor.compress(payload) + compressor.flush()
+    assert inflate(data) == inflate(data, max_bytes=len(payload)) == payload
+    with pytest.raises(Malformed) as error:
+        inflate(data, max_bytes=len(payload) - 1)
+    assert error.value.code == "card_too_large"
 
 
 @settings(max_examples=200)

@@ -97,7 +97,8 @@ def verify(
     Raises SafeconductError; docs/rules/health-cards.md lists each code with its clause.
     """
     card = _authenticate(data, trust)
-    found = (status or _NO_EVIDENCE).card_status(card, crl_version=card.crl_version, now=now)
+    evidence = _NO_EVIDENCE if status is None else status
+    found = evidence.card_status(card, crl_version=card.crl_version, now=now)
     fault = _fault(card, found, policy, now)
     if fault is not None:
         raise fault
@@ -121,7 +122,8 @@ def judge(
         authentic = _authenticate(data, trust)
     except SafeconductError as error:
         return Judgement("invalid", None, error.code, error.reason, None)
-    found = (status or _NO_EVIDENCE).card_status(authentic, crl_version=authentic.crl_version, now=now)
+    evidence = _NO_EVIDENCE if status is None else status
+    found = evidence.card_status(authentic, crl_version=authentic.crl_version, now=now)
     fault = _fault(authentic, found, policy, now)
     remarks = _findings(authentic, now) if findings else ()
     if fault is not None:
