@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -346,5 +347,40 @@ def test_a_code_of_a_card_may_be_wrong_a_few_times_however_many_try_at_once(url:
                 return None if opened is None else opened.decode()
 
             assert await both.at_once(attempt) == {"None": 3, "card_link_unknown": TRIES - 3}
+
+    asyncio.run(main())
+
+
+@pytest.mark.postgres
+def test_a_right_code_that_comes_with_the_last_wrong_one_is_too_late(postgres_url: str) -> None:
+    """Of guesses at once no more are looked at than attempts are left: this one had begun before."""
+    begun, counted = threading.Event(), threading.Event()
+
+    def late(connection: Any) -> bytes | None:
+        card_link_store.wants_code(connection, TENANT, b"link", now=0)  # what it sees is settled here
+        begun.set()
+        counted.wait(10)
+        return card_link_store.open_card_link(connection, TENANT, b"link", b"right", now=0)
+
+    async def main() -> None:
+        async with site(postgres_url) as both:
+            link = NewCardLink(
+                id="id",
+                tenant=TENANT,
+                digest=b"link",
+                sealed=b"card",
+                code_digest=b"right",
+                attempts=1,
+                expires_at=60,
+            )
+            await both.run(card_link_store.add_card_link, link)
+            guess = asyncio.create_task(both.run(late))
+            await asyncio.to_thread(begun.wait, 10)
+            wrong = await both.run(card_link_store.open_card_link, TENANT, b"link", b"wrong", now=0, turn=1)
+            counted.set()
+            assert wrong is None
+            with pytest.raises(SafeconductError) as error:
+                await guess
+            assert error.value.code == "card_link_unknown"
 
     asyncio.run(main())

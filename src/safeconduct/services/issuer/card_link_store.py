@@ -62,7 +62,8 @@ def open_card_link(
 
     After the last attempt the card is deleted. Raises CardLinkUnknown "card_link_unknown".
     """
-    row = _find(connection, tenant, digest, now)
+    # Locked: one of many guesses at once, if right, must not slip through before the wrong ones are counted.
+    row = _find(connection, tenant, digest, now, lock=True)
     if row.code_digest is None or hmac.compare_digest(row.code_digest, code_digest or b""):
         return bytes(row.sealed)
     own = and_(card_links.c.tenant == tenant, card_links.c.digest == digest)
@@ -85,12 +86,11 @@ def cancel_card_link(connection: Connection, tenant: str, link_id: str, *, now: 
         raise _unknown()
 
 
-def _find(connection: Connection, tenant: str, digest: bytes, now: int) -> Row[Any]:
-    row = connection.execute(
-        select(card_links).where(
-            card_links.c.tenant == tenant, card_links.c.digest == digest, card_links.c.expires_at > now
-        )
-    ).first()
+def _find(connection: Connection, tenant: str, digest: bytes, now: int, *, lock: bool = False) -> Row[Any]:
+    wanted = select(card_links).where(
+        card_links.c.tenant == tenant, card_links.c.digest == digest, card_links.c.expires_at > now
+    )
+    row = connection.execute(wanted.with_for_update() if lock else wanted).first()
     if row is None:
         raise _unknown()
     return row

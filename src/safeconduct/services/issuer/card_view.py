@@ -44,7 +44,8 @@ def view(jws: str) -> CardView:
     claims = health_card.parse(jws).unverified_claims()  # our own
     resources = list(_resources(claims.bundle))
     patients = [resource for resource in resources if resource["resourceType"] == "Patient"]
-    others = Counter(resource["resourceType"] for resource in resources if resource not in patients)
+    others = Counter(resource["resourceType"] for resource in resources)
+    del others["Patient"]
     return CardView(
         names=tuple(name for patient in patients for name in _names(patient))[:SHOWN_NAMES],
         births=tuple(_text(patient.get("birthDate")) for patient in patients if patient.get("birthDate")),
