@@ -100,7 +100,9 @@ class HttpBundles:
         self._clock = clock
 
     async def bundles(self, wanted: BundleRequest) -> tuple[Bundle, ...]:
-        """See `BundleSource.bundles`."""
+        """See `BundleSource.bundles`. The server is not asked for what is no patient's id."""
+        if not PATIENT_ID.fullmatch(wanted.patient):
+            return ()
         body = json.dumps(
             {
                 "patient": wanted.patient,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.services.issuer.stand_ins import Server, fetchers, refusing
 
@@ -71,6 +72,14 @@ def test_what_was_not_asked_for_is_left_out() -> None:
     other = {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Observation"}}]}
     server = Server(lambda _url, _headers, _body: answer(200, json.dumps({"bundles": [other, BUNDLE]})))
     assert bundles(source(server)) == (BUNDLE,)
+
+
+@pytest.mark.parametrize("patient", ["", "p/1", "p 1", "p_1", "x" * 65, "p1\n"])
+def test_another_server_is_not_asked_for_what_is_no_id(patient: str) -> None:
+    server = Server(lambda _url, _headers, _body: answer(200, json.dumps({"bundles": [BUNDLE]})))
+    wanted = msgspec.structs.replace(ASKED, patient=patient)
+    assert asyncio.run(source(server).bundles(wanted)) == ()
+    assert server.received == []
 
 
 NOT_ANSWERS: Mapping[str, Response] = {
