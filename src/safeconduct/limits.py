@@ -255,6 +255,10 @@ RANGE_BYTES = 1024 * 1024
 SYNC_BYTES = 256 * 1024 * 1024
 """What one issuer's lists may have together in one synchronisation, so that none fills the disk."""
 
+SYNC_SECONDS = 1800
+"""How long one issuer's lists may take in one synchronisation: all of those bytes at 150 kB a second. A host
+that answers slowly, a document for each of many keys, must not keep the other issuers waiting."""
+
 VALIDATOR_CHARS = 256
 """Longest `ETag` or `Last-Modified` that is kept and sent back; a longer one can only serve to recognise."""
 

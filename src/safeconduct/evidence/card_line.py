@@ -1,6 +1,8 @@
 """Asking the host of an issuer's lists: documents if they changed, and the rest of a growing file."""
 
 import re
+import time
+from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
@@ -8,7 +10,7 @@ import msgspec
 from safeconduct import limits
 from safeconduct.errors import Rejected
 from safeconduct.evidence.card_records import Validators
-from safeconduct.net.fetch import Fetcher, Response
+from safeconduct.net.fetch import Fetcher, Response, TooSlow
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,12 +24,24 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 class Line:
     """Requests below `<issuer>/.well-known/`. They name lists, and nothing that is looked up in them."""
 
-    def __init__(self, fetcher: Fetcher, issuer: str, *, conditional: bool) -> None:
-        """conditional: whether to send back what a host gave to recognise a document by."""
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        issuer: str,
+        *,
+        conditional: bool,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """conditional: whether to send back what a host gave to recognise a document by.
+
+        timer: seconds of a clock that does not jump.
+        """
         self._fetcher = fetcher
         self._base = f"{issuer}/.well-known/"
         self.conditional = conditional
         self.received = 0
+        self._timer = timer
+        self._began = timer()
 
     async def get(self, path: str, *, max_bytes: int, known: Validators | None = None) -> Document:
         """Fetch a document. known: by which the host would recognise it, if what it gave is still there.
@@ -80,6 +94,8 @@ class Line:
     ) -> Response:
         if self.received > limits.SYNC_BYTES:
             raise Rejected("sync_too_large", "The issuer's lists together are larger than accepted.")
+        if self._timer() - self._began > limits.SYNC_SECONDS:
+            raise TooSlow("fetch_timeout", "The issuer's lists together take longer than accepted.")
         response = await self._fetcher.request(
             method, self._base + path, headers=headers, max_bytes=max_bytes
         )

@@ -116,3 +116,15 @@ def test_the_strongest_validator_is_sent_back(
     line = Line(fetcher, ISSUER, conditional=conditional)  # type: ignore[arg-type]
     asyncio.run(line.get("jwks.json", max_bytes=1, known=known))
     assert fetcher.asked == [(f"{ISSUER}/.well-known/jwks.json", headers)]
+
+
+def test_a_host_that_takes_its_time_does_not_get_all_of_it() -> None:
+    """A hundred keys, and each document as late as one may be."""
+    answering, passed = Answering(200, {}, b"{}"), [0.0]
+    line = Line(answering, ISSUER, conditional=True, timer=lambda: passed[0])  # type: ignore[arg-type]
+    with pytest.raises(SafeconductError) as error:
+        for number in range(100):
+            asyncio.run(line.get(f"crl/{number}.json", max_bytes=100))
+            passed[0] += 120
+    assert error.value.code == "fetch_timeout"
+    assert 15 <= len(answering.asked) <= 1 + limits.SYNC_SECONDS / 120
