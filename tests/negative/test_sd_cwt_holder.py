@@ -223,6 +223,9 @@ ISSUER_FAULTS: list[tuple[str, dict[Any, Any], dict[str, Any], str]] = [
         (f"redacted {label}", {label: redact("x")}, {}, "claim_not_redactable")
         for label in (1, 3, 4, 5, 6, 7, 39)
     ),
+    # A verifier cannot miss a status: whoever was revoked would just not show it.
+    ("redacted status", {65535: redact({"x": 1})}, {}, "claim_not_redactable"),
+    ("redacted in status", {"status": {"status_list": redact({})}}, {}, "claim_not_redactable"),
     ("redacted cnf", {8: redact({1: {}})}, {"holder": None}, "claim_not_redactable"),
     ("redacted in cnf", {8: {1: redact({})}}, {"holder": None}, "claim_not_redactable"),
     ("redacted in aud", {3: [redact("x")]}, {}, "claim_not_redactable"),

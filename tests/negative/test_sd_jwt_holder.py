@@ -142,6 +142,12 @@ def test_entries_of_aud_may_be_marked_in_a_plain_sd_jwt_but_not_aud() -> None:
     assert issue_code_of({"aud": redact(AUDIENCE)}, profile=sd_jwt.SD_JWT) == "claim_not_redactable"
 
 
+@pytest.mark.parametrize("status", [redact({"x": 1}), {"x": redact(1)}, {Decoys(1): None}])
+def test_a_status_is_never_the_holders_to_withhold(status: Any) -> None:
+    """A verifier cannot miss it: whoever was revoked would just not show it."""
+    assert issue_code_of({"status": status}, profile=sd_jwt.SD_JWT) == "claim_not_redactable"
+
+
 def test_DISCLOSURES_can_be_issued_and_one_more_not() -> None:
     most = {f"c{number}": redact(number) for number in range(limits.DISCLOSURES)}
     assert len(check_issued(issue(most)).redactable) == limits.DISCLOSURES

@@ -18,7 +18,7 @@ from safeconduct.formats.sd_cwt.labels import (
     CNF,
     CNONCE,
     IAT,
-    NEVER_REDACTED,
+    NEVER_ISSUED_REDACTED,
     SD_AEAD,
 )
 from safeconduct.formats.sd_cwt.profile import HASH_IDS, IETF_08, Profile
@@ -135,7 +135,7 @@ def _check_issuable(claims: Mapping[Any, Any], header_claims: Mapping[Any, Any],
 
 
 def _check_marks(claims: Mapping[Any, Any]) -> None:
-    for label in claims.keys() & NEVER_REDACTED:
+    for label in claims.keys() & NEVER_ISSUED_REDACTED:
         if _is_marked(claims[label]):
             name = CLAIM_NAMES[label]
             raise Rejected(

@@ -31,6 +31,9 @@ BYTES_CLAIMS = frozenset({CTI, CNONCE})
 NEVER_REDACTED = frozenset({ISS, AUD, EXP, NBF, IAT, CTI, CNF, CNONCE})
 """SD-CWT-08 §4 table 2."""
 
+NEVER_ISSUED_REDACTED = NEVER_REDACTED | {STATUS}
+"""What `issue` refuses to make redactable: a holder could withhold a status, and nobody would miss it."""
+
 CNF_COSE_KEY, CNF_ENCRYPTED_COSE_KEY, CNF_KID, CNF_CKT = 1, 2, 3, 5
 
 SD_CLAIMS = 17

@@ -46,7 +46,8 @@ SD_JWT = Profile(
     # RFC 9901 §9.7: a verifier works as though any claim might be disclosed. Not so `iss`, by which the key
     # is found: revealed later, it could name another issuer than the one whose signature was checked.
     never_redacted=frozenset({"iss"}),
-    never_issued_redacted=frozenset({"iss", "aud", "exp", "nbf", "cnf"}),
+    # The same clause: nor what decides on validity, of which a withheld status is nowhere missed.
+    never_issued_redacted=frozenset({"iss", "aud", "exp", "nbf", "cnf", "status"}),
 )
 
 _VC_NEVER_REDACTED = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status"})
