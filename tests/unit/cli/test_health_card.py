@@ -109,6 +109,9 @@ def test_a_whole_payload_is_signed_as_it_is(place: Path, run: Run) -> None:
         ((*ISSUE, "--expires", "9", "--lifetime", "9"), 2, "exclude each other"),
         ((*ISSUE, "--expires", "9"), 1, "card_times"),
         ((*ISSUE, "--rid", "no spaces"), 1, "card_rid_malformed"),
+        ((*ISSUE, "--rid", ""), 1, "card_rid_malformed"),
+        ((*ISSUE, "--expires", "0"), 1, "card_times"),
+        ((*ISSUE, "--issuer", ""), 1, "card_issuer_url"),
         (
             ("health-card", "issue", "card-key.pem", "--issuer", ISSUER, "--key", "card-key.pem"),
             1,

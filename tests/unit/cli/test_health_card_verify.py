@@ -213,6 +213,8 @@ def test_a_key_may_be_demanded_to_be_certified_for_the_issuer(place: Path, run: 
         (("--directory", "good.txt"), "no directory"),
         (("--directory", "everyone.json"), "not an https URL"),
         (("--jwks", "jwks.json", "--anchor", "good.txt"), "no certificates"),
+        (("--directory", "own.json", "--anchor", "root.pem"), "give that with --jwks"),
+        (("--jwks", "jwks.json", "--pack-key", "mirror.pem"), "give that with --pack"),
     ],
 )
 @pytest.mark.usefixtures("place")

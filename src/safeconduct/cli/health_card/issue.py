@@ -122,7 +122,8 @@ def issue(
         "types": types,
         "fhir_version": fhir_version,
     }
-    given = {name: value for name, value in claims.items() if value}
+    # An empty text is no text left out: a card that was to have a rid must not go out without one.
+    given = {name: value for name, value in claims.items() if value not in (None, [])}
     payload = _payload(members, given, minimise=qr_minimise, now=at)
     card = health_card.sign_payload(payload, key=signer)
     picture = None if form is None else drawing.draw(card, form=form, level=level.value, scale=scale)

@@ -143,6 +143,7 @@ def verify(
     from safeconduct.formats.health_card import CardPolicy
 
     now, network = moment(at), fetching.Network(ca, allow_loopback)
+    _check_use(jwks=jwks, anchor=anchor, pack=pack, pack_key=pack_key)
     if jwks is None and directory is None and pack is None and store is None:
         store = _usual_store(config)
     data = cards.read(files)
@@ -173,6 +174,18 @@ def verify(
 
 
 _ORDER = ("invalid", "revoked", "expired", "not-yet-valid", "unknown", "valid")
+
+
+def _check_use(
+    *, jwks: str | None, anchor: list[str] | None, pack: Path | None, pack_key: list[str] | None
+) -> None:
+    """Refuse what would look like a check, and check nothing."""
+    from safeconduct.cli.faults import WrongUse
+
+    if anchor and jwks is None:
+        raise WrongUse("--anchor looks at the certificates in a JWKS: give that with --jwks")
+    if pack_key and pack is None:
+        raise WrongUse("--pack-key is what a pack must be signed by: give that with --pack")
 
 
 def _usual_store(config: str | None) -> Path:
