@@ -14,6 +14,8 @@ from safeconduct.errors import SafeconductError
 from safeconduct.evidence import list_copies
 from safeconduct.net.fetch import Response, Unreachable
 
+NOW = 1_800_000_000
+ITS_TIME = 1_750_000_000
 ALL = "https://status.example/aggregation.json"
 ONE, TWO, THREE, FOUR = (f"https://status.example/{number}" for number in range(4))
 
@@ -42,6 +44,18 @@ def token(uri: str, kind: str = "jwt") -> bytes:
     return ListToken(key=ISSUER_KEY, kind=kind, claims={"sub": uri}).encoded()
 
 
+def issued_at(when: Any) -> bytes:
+    return ListToken(key=ISSUER_KEY, claims={"sub": ONE, "iat": when}).encoded()
+
+
+def copied(folder: Path, served: bytes) -> str | None:
+    """The code with which a list that a host serves is not copied."""
+    host = Host()
+    host.answers = {ONE: (200, served)}
+    [one] = asyncio.run(list_copies.copy_lists([ONE], folder=folder, fetcher=host, now=NOW))
+    return one.code
+
+
 def test_a_list_that_cannot_be_had_keeps_back_no_other(tmp_path: Path) -> None:
     host = Host()
     host.answers = {
@@ -57,7 +71,11 @@ def test_a_list_that_cannot_be_had_keeps_back_no_other(tmp_path: Path) -> None:
         named = await list_copies.read_names(ALL, fetcher=host)
         assert named == (ONE, TWO, THREE, FOUR)
         return await list_copies.copy_lists(
-            (*named, "https://down.example"), folder=tmp_path / "lists", fetcher=host, progress=told.append
+            (*named, "https://down.example"),
+            folder=tmp_path / "lists",
+            fetcher=host,
+            now=NOW,
+            progress=told.append,
         )
 
     codes = [one.code for one in asyncio.run(main())]
@@ -71,18 +89,40 @@ def test_a_later_copy_replaces_an_earlier_and_a_failure_leaves_it(tmp_path: Path
     host = Host()
 
     async def main() -> None:
-        await list_copies.copy_lists([ONE], folder=tmp_path, fetcher=host)
+        await list_copies.copy_lists([ONE], folder=tmp_path, fetcher=host, now=NOW)
 
     host.answers = {ONE: (200, token(ONE))}
     asyncio.run(main())
     [name] = tmp_path.iterdir()
-    newer = ListToken(key=ISSUER_KEY, claims={"sub": ONE, "iat": 1}).encoded()
+    newer = issued_at(ITS_TIME + 1)
     host.answers = {ONE: (200, newer)}
     asyncio.run(main())
     assert name.read_bytes() == newer
     host.answers = {ONE: (500, b"")}
     asyncio.run(main())
     assert name.read_bytes() == newer
+
+
+@pytest.mark.parametrize("older", [ITS_TIME, 0, -1, NOW + 10**6, "now", None, True])
+def test_no_list_replaces_a_copy_that_is_newer(tmp_path: Path, older: Any) -> None:
+    good = issued_at(ITS_TIME + 1)
+    assert copied(tmp_path, good) is None
+    assert copied(tmp_path, issued_at(older)) == "status_list_rolled_back"
+    assert list(list_copies.read_copies(tmp_path)) == [good]
+    assert copied(tmp_path, issued_at(ITS_TIME + 1)) is None
+
+
+@pytest.mark.parametrize("forged", [NOW + 10**6, 10**15, "now", None])
+def test_a_forged_list_does_not_keep_others_away(tmp_path: Path, forged: Any) -> None:
+    assert copied(tmp_path, issued_at(forged)) is None
+    assert copied(tmp_path, issued_at(ITS_TIME)) is None
+
+
+def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
+    copied(tmp_path, issued_at(ITS_TIME))
+    [place] = tmp_path.iterdir()
+    place.write_bytes(b"damaged")
+    assert copied(tmp_path, issued_at(1)) is None
 
 
 def test_other_files_of_a_folder_are_passed_over(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def copy_lists(
             named = await list_copies.read_names(url, fetcher=fetcher)
             with progress.shown("Fetching", len(named), quiet=as_json) as advance:
                 return await list_copies.copy_lists(
-                    named, folder=Path(folder), fetcher=fetcher, progress=advance
+                    named, folder=Path(folder), fetcher=fetcher, now=operating.clock(), progress=advance
                 )
 
     done = operating.carry_out(do())
