@@ -121,7 +121,7 @@ def _issued_at(parsed: ParsedListToken, now: int) -> float:
     Else a forged list of the far future would keep all others away.
     """
     said = parsed.claims.get("iat")
-    if type(said) not in (int, float) or not math.isfinite(said):
+    if isinstance(said, bool) or not isinstance(said, (int, float)) or not math.isfinite(said):
         return 0
     return said if 0 <= said <= now + limits.CLOCK_SKEW else 0
 
