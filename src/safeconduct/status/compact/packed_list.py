@@ -116,13 +116,19 @@ class PackedList:
         return self._time(rank) if self._time_bits else self._named(0)
 
     def entries(self) -> Iterator[Entry]:
-        """Gives all entries in rising order."""
+        """Gives all entries in rising order, and at the end Malformed "pack_malformed" if some are missing."""
         if not self.count:
             return
         end = self._codes_at + bits.size(self._time_bits, self.count)
         codes = bits.read(self._read(self._codes_at, end), self._time_bits, count=self.count)
-        for value, code in zip(self._numbers, codes, strict=True):
+        numbers = iter(self._numbers)
+        for code in codes:
+            value = next(numbers, None)
+            if value is None:
+                raise _malformed()
             yield value, self._named(code)
+        if next(numbers, None) is not None:
+            raise _malformed()
 
     def _time(self, rank: int) -> int:
         begin = rank * self._time_bits

@@ -89,3 +89,19 @@ def test_a_head_that_is_altered_is_refused_or_says_nothing_else(at: int) -> None
     with pytest.raises(Malformed) as refused:
         list(_open(bytes(data)).entries())
     assert refused.value.code == "pack_malformed"
+
+
+@pytest.mark.parametrize("low_bits", [8, 64])
+def test_a_list_whose_tables_lie_is_malformed_when_it_is_read_whole(low_bits: int) -> None:
+    """Only its mirror can make one; who follows it by deltas reads all entries."""
+    entries = {f"rid{number}": number % 5 + 1 for number in range(300)}
+    data = _coded(entries, low_bits=low_bits)
+    codes = []
+    for at in range(len(data)):
+        for value in (0, 0xFF, data[at] ^ 1):
+            try:
+                assert len([*_open(data[:at] + bytes([value]) + data[at + 1 :]).entries()]) <= 300
+            except Malformed as error:
+                codes.append(error.code)
+    assert len(codes) > 50
+    assert set(codes) == {"pack_malformed"}
