@@ -231,6 +231,17 @@ def test_a_pack_that_is_none_makes_the_card_unbelieved(place: Path, run: Run) ->
     assert (code, document["verdict"], document["status"]["reason"]) == (1, "unknown", "malformed")
 
 
+def test_an_issuer_that_cannot_be_asked_is_not_believed_and_that_is_said(place: Path, run: Run) -> None:
+    issuer = "https://127.0.0.1:9/cards"  # nobody answers there
+    (place / "listed.json").write_text(json.dumps({"participating_issuers": [{"iss": issuer}]}))
+    (place / "far.txt").write_text(card(claims(iss=issuer)))
+    done = run(*VERIFY, "far.txt", "--directory", "listed.json", "--allow-loopback", *AT)
+    assert (done.exit_code, done.stdout) == (1, "")
+    first, second = done.stderr.splitlines()
+    assert first.startswith("fetch_failed: https://127.0.0.1:9/cards: ")
+    assert second.startswith("card_key_unknown: ")
+
+
 @pytest.mark.usefixtures("place")
 def test_a_list_is_stale_if_any_evidence_announces_a_newer_one(place: Path, run: Run) -> None:
     keys = json.loads(KeySet((CardKey.of(KEY.public, crl_version=1),)).encode())

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from safeconduct.cli import files, operating
+from safeconduct.cli import files, operating, output
 from safeconduct.cli.faults import WrongUse
 from safeconduct.limits import SNAPSHOT_BYTES
 
 if TYPE_CHECKING:
     from safeconduct.cli.health_card.evidence import Fetch
+    from safeconduct.evidence.sync import SyncReport
     from safeconduct.net.fetch import HttpFetcher
 
 
@@ -53,7 +54,8 @@ def directory(place: str, network: Network) -> bytes:
 def issuers(store: Path | None, network: Network) -> "Iterator[Fetch]":
     """Give what brings an issuer's keys and lists into a store: the one given, else one for this time only.
 
-    The issuer learns that a card of its is looked at, and under which key it was made; not which one.
+    The issuer learns that a card of its is looked at, not which one: the lists of all its keys are fetched.
+    What cannot be fetched is said on standard error; a card that nobody can be asked about is not believed.
     """
     from safeconduct.evidence.sync import sync
 
@@ -61,11 +63,13 @@ def issuers(store: Path | None, network: Network) -> "Iterator[Fetch]":
         folder = Path(temporary) if store is None else store
 
         def fetch(issuer: str) -> Path:
-            async def synchronise() -> None:
+            async def synchronise() -> "SyncReport":
                 async with network.fetcher() as fetcher:
-                    await sync([issuer], folder=folder, fetcher=fetcher, clock=operating.clock)
+                    return await sync([issuer], folder=folder, fetcher=fetcher, clock=operating.clock)
 
-            operating.carry_out(synchronise())
+            for outcome in operating.carry_out(synchronise()).outcomes:
+                if outcome.code is not None:
+                    output.note(f"{outcome.code}: {issuer}: {outcome.reason}")
             return folder
 
         yield fetch
