@@ -116,7 +116,7 @@ class PackedList:
         return self._time(rank) if self._time_bits else self._named(0)
 
     def entries(self) -> Iterator[Entry]:
-        """Gives all entries in rising order, and at the end Malformed "pack_malformed" if some are missing."""
+        """Gives all entries in rising order. Raises Malformed "pack_malformed" if there are more or fewer."""
         if not self.count:
             return
         end = self._codes_at + bits.size(self._time_bits, self.count)
