@@ -1,7 +1,8 @@
 """A verifier's Token Status Lists: fetched when first asked for, kept as long as they say, asked for again.
 
-The host learns which list is wanted, never which place in it. It cannot roll a list back: one that is older
-than the list before it is not taken, and no list is used after its `exp`.
+The host learns which list is wanted, never which place in it, and after the first time, where `renew` is
+called, not when somebody shows a credential either. It cannot roll a list back: one that is older than the
+list before it is not taken, and no list is used after its `exp`.
 """
 
 import asyncio
@@ -67,6 +68,7 @@ class TokenListCache:
         self._max_bytes = max_bytes
         self._told = told
         self._kept: OrderedDict[_Name, _Kept] = OrderedDict()
+        self._asked: dict[_Name, tuple[Owner, int]] = {}  # for whom, and when last
         self._turns: dict[_Name, _Turn] = {}
 
     async def lists_for(self, reference: StatusReference, owner: Owner) -> TokenStatusLists:
@@ -77,15 +79,29 @@ class TokenListCache:
         """
         kept = await self._current(reference.uri, owner)
         now = self._clock()
+        self._asked[reference.uri, owner.identity] = owner, now
         if kept.token is None or kept.is_over(now, self._freshness):
             missing = Rejected("status_list_missing", "There is no status list for the credential.")
             return TokenStatusLists({reference.uri: kept.fault or missing})
         return TokenStatusLists.verified(kept.token, owner)
 
-    async def _current(self, uri: str, owner: Owner) -> "_Kept":
+    async def renew(self, *, ahead: int = 0) -> None:
+        """Asks again for the lists that are due, so that nobody's presentation does and so tells of itself.
+
+        ahead: seconds until it is called again. Lists that nobody asked for as long as `Freshness.most` are
+        left alone. Raises nothing that a peer can cause.
+        """
+        for name, (owner, asked) in list(self._asked.items()):
+            kept, now = self._kept.get(name), self._clock()
+            due = kept is not None and kept.token is not None and now + ahead >= kept.due
+            if due and now < asked + self._freshness.most:
+                await self._current(name[0], owner, ahead=ahead)
+
+    async def _current(self, uri: str, owner: Owner, *, ahead: int | None = None) -> "_Kept":
+        """ahead: as of `renew`, None if a credential asks."""
         name = (uri, owner.identity)
         kept = self._kept.get(name)
-        if kept is not None and self._clock() < kept.due:
+        if kept is not None and self._clock() < kept.due and ahead is None:
             self._kept.move_to_end(name)
             return kept
         turn = self._turns.setdefault(name, _Turn())
@@ -93,9 +109,9 @@ class TokenListCache:
         try:
             async with turn.lock:  # of many who want a list at once, one fetches it
                 kept = self._kept.get(name)
-                if kept is None or self._clock() >= kept.due:
+                if kept is None or self._clock() + (ahead or 0) >= kept.due:
                     kept = await self._refreshed(kept or _Kept(), uri, owner)
-                    self._keep(name, kept)
+                    self._keep(name, kept, asked=ahead is None)
                 return kept
         finally:
             turn.waiting -= 1
@@ -153,12 +169,14 @@ class TokenListCache:
             return until
         return max(min(until, int(token.expires)), now + bounds.retry)
 
-    def _keep(self, name: _Name, kept: "_Kept") -> None:
+    def _keep(self, name: _Name, kept: "_Kept", *, asked: bool) -> None:
         self._kept[name] = kept
-        self._kept.move_to_end(name)
+        if asked:
+            self._kept.move_to_end(name)
         size = sum(one.size for one in self._kept.values())
         while len(self._kept) > 1 and (size > self._max_bytes or len(self._kept) > limits.STATUS_LISTS):
-            _, gone = self._kept.popitem(last=False)
+            left, gone = self._kept.popitem(last=False)
+            self._asked.pop(left, None)
             size -= gone.size
 
 

@@ -244,3 +244,56 @@ def test_either_form_is_taken(kind: str) -> None:
         assert await desk.value() == 2
 
     asyncio.run(main())
+
+
+def test_a_list_is_renewed_before_a_presentation_would_ask_for_it() -> None:
+    """Else its host learns when somebody shows a credential to the verifier: without `renew`, it does."""
+
+    async def main(*, renewing: bool) -> int:
+        desk = Desk()
+        assert await desk.value() == 0
+        desk.host.tokens[URI] = with_status(1)
+        for _ in range(119):
+            desk.now += 60
+            if renewing:
+                await desk.cache.renew(ahead=60)
+        before = len(desk.host.asked)
+        assert await desk.value() == 1
+        return len(desk.host.asked) - before
+
+    assert asyncio.run(main(renewing=True)) == 0
+    assert asyncio.run(main(renewing=False)) == 1
+
+
+def test_lists_are_not_renewed_for_ever_nor_before_they_are_due() -> None:
+    async def main() -> None:
+        desk = Desk(freshness=Freshness(most=7200))
+        desk.host.tokens[URI] = with_status(0, exp=GONE)
+        assert await desk.value() == 0
+        await desk.cache.renew(ahead=3599)
+        assert len(desk.host.asked) == 1
+        for _ in range(100):
+            desk.now += 600
+            await desk.cache.renew()
+        assert len(desk.host.asked) == 2  # one at 3600 seconds; at 7200 nobody has asked for too long
+
+    asyncio.run(main())
+
+
+def test_renewing_bears_with_a_host_that_fails_and_asks_for_nothing_it_never_had() -> None:
+    async def main() -> None:
+        desk = Desk()
+        desk.host.status = 0
+        assert await desk.value() == "fetch_failed"
+        desk.now += 3600
+        await desk.cache.renew()
+        assert len(desk.host.asked) == 1
+        desk.host.status = 200
+        assert await desk.value() == 0
+        desk.host.status = 0
+        desk.now += 3600
+        await desk.cache.renew()
+        assert await desk.value() == 0
+        assert desk.told == ["fetch_failed", "fetched", "fetch_failed"]
+
+    asyncio.run(main())

@@ -10,7 +10,7 @@ from safeconduct.net.fetch import Fetcher, HttpFetcher
 from safeconduct.services.verifier.formats import judges
 from safeconduct.services.verifier.routes import admin_routes, routes
 from safeconduct.services.verifier.service import Verifier
-from safeconduct.services.verifier.statuses import Statuses
+from safeconduct.services.verifier.statuses import RENEW_SECONDS, Statuses
 from safeconduct.services.verifier.trust_file import load_trust
 from safeconduct.settings import SettingsError, VerifierSettings, is_loopback
 from safeconduct.storage import Database
@@ -43,7 +43,10 @@ async def open_verifier(
             settings, fetcher=fetcher, trust=trust, clock=clock, registry=telemetry.metrics.registry
         )
         verifier = Verifier(settings=settings, database=database, trust=trust, clock=clock, statuses=statuses)
-        async with repeatedly(verifier.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry):
+        async with (
+            repeatedly(verifier.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry),
+            repeatedly(statuses.renew, seconds=RENEW_SECONDS, telemetry=telemetry),
+        ):
             yield _listeners(settings, verifier, database, telemetry)
 
 

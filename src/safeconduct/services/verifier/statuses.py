@@ -12,6 +12,9 @@ from safeconduct.status.token_list import CredentialStatus, Owner
 from safeconduct.status.token_list.checking import check_reference
 from safeconduct.trust import WAIVED, Policy, Trust
 
+RENEW_SECONDS = 60
+"""How often it is looked whether a list is due: as often as any may be, by the default settings."""
+
 _OUTCOMES: Mapping[str, str] = {"fetched": "fetched", "unchanged": "unchanged"}
 
 
@@ -50,6 +53,10 @@ class Statuses:
             freshness=Freshness(least=settings.status_refresh_least, most=settings.status_refresh_most),
             told=lambda outcome: fetched.labels(_OUTCOMES.get(outcome, "failed")).inc(),
         )
+
+    async def renew(self) -> None:
+        """Asks for the lists that will be due before the next time; to be called every `RENEW_SECONDS`."""
+        await self._lists.renew(ahead=RENEW_SECONDS)
 
     async def check(self, found: CredentialStatus, owner: Owner) -> CredentialStatus:
         """Returns the status of a credential that is good otherwise.
