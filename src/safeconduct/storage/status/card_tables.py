@@ -24,7 +24,7 @@ card_keys = Table(
     _kid(),
     Column("jwk", Text, nullable=False),
     Column("method", Text, nullable=False),
-    Column("ctr", Integer, nullable=False),
+    Column("ctr", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("removed_at", BigInteger),
 )
@@ -67,7 +67,7 @@ card_versions = Table(
     metadata,
     _tenant(),
     _kid(),
-    Column("ctr", Integer, primary_key=True, autoincrement=False),
+    Column("ctr", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", Text, nullable=False),
 )
 """The digest of each list that was taken for publishing."""
@@ -77,7 +77,7 @@ card_changes = Table(
     metadata,
     _tenant(),
     _kid(),
-    Column("ctr", Integer, primary_key=True, autoincrement=False),
+    Column("ctr", BigInteger, primary_key=True, autoincrement=False),
     Column("rid", Text, primary_key=True),
     Column("was_listed", Boolean, nullable=False),
     Column("was_before", BigInteger),

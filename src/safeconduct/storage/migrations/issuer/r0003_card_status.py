@@ -14,7 +14,7 @@ def upgrade() -> None:
         *_key(),
         sa.Column("jwk", sa.Text, nullable=False),
         sa.Column("method", sa.Text, nullable=False),
-        sa.Column("ctr", sa.Integer, nullable=False),
+        sa.Column("ctr", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("removed_at", sa.BigInteger),
     )
@@ -38,13 +38,13 @@ def upgrade() -> None:
     op.create_table(
         "issuer_card_versions",
         *_key(),
-        sa.Column("ctr", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("ctr", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("digest", sa.Text, nullable=False),
     )
     op.create_table(
         "issuer_card_changes",
         *_key(),
-        sa.Column("ctr", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("ctr", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("rid", sa.Text, primary_key=True),
         sa.Column("was_listed", sa.Boolean, nullable=False),
         sa.Column("was_before", sa.BigInteger),
