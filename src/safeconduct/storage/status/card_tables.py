@@ -4,7 +4,7 @@ tenant: the URL that cards name as their issuer. reached, before: whether cards 
 so, those made before that second, or all of them where it is NULL.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, LargeBinary, Table, Text
 
 from safeconduct.storage.status.tables import metadata
 
