@@ -30,6 +30,7 @@ SERVER_MEMBERS = {
     *("grant_types_supported", "token_endpoint_auth_methods_supported", "code_challenge_methods_supported"),
     *("authorization_response_iss_parameter_supported", "dpop_signing_alg_values_supported"),
     *("authorization_details_types_supported", "pre-authorized_grant_anonymous_access_supported"),
+    "status_list_aggregation_endpoint",  # draft-ietf-oauth-status-list §9.1
 }
 """RFC 8414, 9126, 9207, 9396, 9449 and OpenID4VCI 1.0 §12.3, as far as this server has them."""
 JOSE = {"ES256", "ES384", "ES512", "EdDSA", "Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"}
