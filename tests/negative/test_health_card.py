@@ -30,7 +30,7 @@ from safeconduct.errors import SafeconductError
 from safeconduct.formats.health_card import CardPolicy, CardTrust
 from safeconduct.formats.health_card.deflate import inflate
 from safeconduct.status.card_keys import ANY_ISSUER, CardKey, KeySet
-from safeconduct.status.states import CardId, Status, unknown
+from safeconduct.status.states import GOOD, CardId, Status, unknown
 
 HEADER = {"zip": "DEF", "alg": "ES256", "kid": KID}
 
@@ -528,12 +528,27 @@ def test_errors_and_representations_tell_nothing_of_the_card() -> None:
     texts = [repr(judgement), repr(judgement.card), repr(parsed), repr(parsed.needs())]
     assert judgement.card is not None
     texts += [repr(judgement.card.claims), repr(TRUST), repr([*TRUST.keys_named(KID).values()])]
+    texts += [repr(found) for found in _asked_about(card(payload))]
     faults = (vc(rid=secret + "!"), claims(iss=f"http://{secret}"), vc(type=[secret]), claims(exp=secret))
     for fault in faults:
         failed = judged(card(fault))
         assert failed.verdict == "invalid"
         texts += [failed.code, failed.reason, repr(failed)]
     assert [text for text in texts if secret in text or ISSUER in text] == []
+
+
+def _asked_about(text: str) -> list[CardId]:
+    """What evidence is asked about when a card is judged."""
+    found: list[CardId] = []
+
+    class Evidence:
+        def card_status(self, card: CardId, *, crl_version: int | None, now: int) -> Status:
+            found.append(card)
+            return GOOD
+
+    health_card.judge(text, trust=TRUST, status=Evidence(), now=NOW)
+    assert len(found) == 1
+    return found
 
 
 def test_what_a_card_needs_is_told_without_trust() -> None:

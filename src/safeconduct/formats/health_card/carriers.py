@@ -62,6 +62,9 @@ class _Opened(msgspec.Struct, frozen=True):
     texts: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<_Opened {self.kind}>"
+
 
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM")
 _SPACE = " \t\r\n"

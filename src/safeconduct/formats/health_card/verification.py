@@ -153,6 +153,9 @@ class _Authentic(msgspec.Struct, frozen=True):
             signature=self.parsed.signature,
         )
 
+    def __repr__(self) -> str:
+        return "<_Authentic>"
+
 
 def _authenticate(data: str | bytes | ParsedCard, trust: CardKeySource) -> _Authentic:
     parsed = parse(data) if isinstance(data, str | bytes) else data
