@@ -50,6 +50,14 @@ async def publish(settings: Settings, database: Database, *, now: int, tree: Pat
     return Published(changed, lists)
 
 
+class _Due(msgspec.Struct, frozen=True):
+    """A list of cards to publish. ctr: of the newest. written: whether the tree has it."""
+
+    kid: str
+    ctr: int
+    written: bool
+
+
 class _Publisher:
     """One run for one issuer."""
 
@@ -82,23 +90,28 @@ class _Publisher:
         keys = SigningKeys(self._settings.status.key)
         status_keys = keys.published(self._now)
         _check_apart(status_keys, [public_key(key) for key in stored])
-        await self._write("status-keys.json", _status_keys(status_keys))
         heading = Heading(
             issuer=url, signer=keys.signer, lifetime=self._settings.status.head_lifetime, now=self._now
         )
-        return tuple([await self._publish_list(key.kid, heading) for key in stored if not key.removed])
+        # All are looked at before any is written: a tree that is newer stays as it is.
+        due = [await self._take_list(key.kid, heading) for key in stored if not key.removed]
+        await self._write("status-keys.json", _status_keys(status_keys))
+        return tuple([await self._publish_list(one, heading) for one in due])
 
-    async def _publish_list(self, kid: str, heading: Heading) -> CardKey:
+    async def _take_list(self, kid: str, heading: Heading) -> _Due:
         ctr = await self._database.run(card_lists.take_list, heading.issuer, kid)
         digests = await self._database.run(card_lists.digests, heading.issuer, kid)
-        checked = asyncio.to_thread(
+        written = await asyncio.to_thread(
             card_files.is_up_to_date, self._tree.read, kid=kid, ctr=ctr, digests=digests, heading=heading
         )
-        if not await checked:
-            history = await self._database.run(card_lists.history, heading.issuer, kid)
+        return _Due(kid, ctr, written)
+
+    async def _publish_list(self, due: _Due, heading: Heading) -> CardKey:
+        if not due.written:
+            history = await self._database.run(card_lists.history, heading.issuer, due.kid)
             await asyncio.to_thread(self._write_all, history, heading)
-        stored = await self._database.run(card_store.require_key, heading.issuer, kid)
-        return msgspec.structs.replace(public_key(stored), crl_version=ctr)
+        stored = await self._database.run(card_store.require_key, heading.issuer, due.kid)
+        return msgspec.structs.replace(public_key(stored), crl_version=due.ctr)
 
     def _write_all(self, history: card_lists.History, heading: Heading) -> None:
         for name, data in card_files.card_files(history, heading=heading, exists=self._tree.exists):
