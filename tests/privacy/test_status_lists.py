@@ -13,6 +13,7 @@ from safeconduct.storage.migrations import ISSUER as BRANCH
 from safeconduct.storage.status.places import (
     OPEN_LISTS,
     StatusIndex,
+    _open_lists,
     assign,
     change_standing,
     read_lists,
@@ -86,17 +87,22 @@ def test_the_search_finds_places_that_follow_one_another() -> None:
 def test_lists_end_at_different_times() -> None:
     """A list that ends tells when the last of its credentials was made: others overlap that time."""
 
-    def fill(connection: Connection) -> list[StatusIndex]:
-        return take_status_index(connection, TENANT, 6_000, secrets.token_bytes, size=1024, now=0)
+    def fill(connection: Connection) -> tuple[list[StatusIndex], set[str]]:
+        taken = take_status_index(connection, TENANT, 6_000, secrets.token_bytes, size=1024, now=0)
+        return taken, {one.id for one in _open_lists(connection, TENANT)}
 
-    places = _in_database(fill)
+    places, unended = _in_database(fill)
+    assert len(unended) <= OPEN_LISTS
     spans: dict[str, list[int]] = {}
     for moment, place in enumerate(places):
         spans.setdefault(place.list_id, [moment, moment])[1] = moment
+    for list_id in unended & spans.keys():
+        spans[list_id][1] = len(places)  # it goes on, with whatever comes next
     for list_id, (begin, end) in spans.items():
         others = [span for name, span in spans.items() if name != list_id]
         assert sum(first <= end and begin <= last for first, last in others) >= OPEN_LISTS - 1
-    ends = sorted(end for _, end in spans.values())
+    ends = sorted(end for name, (_, end) in spans.items() if name not in unended)
+    assert len(ends) > 2 * OPEN_LISTS
     assert len(set(ends)) == len(ends)
 
 
