@@ -25,6 +25,7 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Bytes = Annotated[int, Meta(ge=1024, le=64 * 1024 * 1024)]
 Timeout = Annotated[float, Meta(gt=0, le=600)]
 StoredBytes = Annotated[int, Meta(ge=1024 * 1024, le=1 << 44)]
+PersonaName = Annotated[str, Meta(pattern=r"^([a-z0-9](-?[a-z0-9]){0,31})?$")]
 TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){0,31}$")]
 Shim = Literal["request_as_jose", "answer_as_jose", "answer_untyped", "created_as_ok", "error_untyped"]
 """What the wallet server may overlook in an issuer's envelope; `services/wallet_server/shims.py` says how."""
@@ -146,6 +147,8 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     key_attesters: Path | None = None
     signed_requests: Literal["accepted", "required"] = "accepted"
     issued_retention: Seconds = 90 * 86400
+    share_lifetime: Seconds = 86400
+    share_lease: Annotated[int, Meta(ge=60, le=86400)] = 600
     webhook_url: str = ""
     webhook_secret: Secret | None = None
     webhook_private: bool = False
@@ -277,11 +280,52 @@ class StatusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
 
 
+class RelaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[relay]`: mailboxes through which wallets transfer what the relay cannot read. Times in seconds.
+
+    identifier: the public base URL, below which links lie. body_bytes, payload_chars: longest request body,
+    longest `payload.data`. lifetime_default, lifetime_most: of a mailbox. updates: messages that one mailbox
+    takes. wait_most: longest wait of a read. create_rate, failure_rate: a minute, for one address.
+    mailboxes: most at once. creation_tokens: where there are some, one of them is needed to make a mailbox.
+    image_hosts: of pictures that previews may show. trust_forwarded: the relay stands behind a proxy of its
+    operator's, which ends X-Forwarded-For with the client's address.
+    """
+
+    identifier: str = ""
+    host: str = "127.0.0.1"
+    port: Port = 8480
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8481
+    admin_token: Secret | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    database: DatabaseUrl = DatabaseUrl(f"sqlite:///{_DATA}/relay.db")
+    body_bytes: Bytes = 64 * 1024
+    payload_chars: Annotated[int, Meta(ge=1024, le=1 << 24)] = 32 * 1024
+    lifetime_default: Annotated[int, Meta(ge=60, le=48 * 3600)] = 86400
+    lifetime_most: Annotated[int, Meta(ge=60, le=30 * 86400)] = 48 * 3600
+    updates: Count = 64
+    wait_most: Annotated[int, Meta(ge=0, le=120)] = 30
+    create_rate: Count = 30
+    failure_rate: Count = 60
+    mailboxes: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000
+    creation_tokens: tuple[Secret, ...] = ()
+    image_hosts: tuple[str, ...] = ()
+    trust_forwarded: bool = False
+
+    @property
+    def url(self) -> str:
+        """The public base URL: as set, or the address it listens on."""
+        return self.identifier or _own_url(self.host, self.port, self.tls_certificate)
+
+
 class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[wallet]`: the holder's application.
 
     protection: where a new wallet's key lies; "" chooses the passphrase if there is one, else a key file.
     client_id: the wallet's name at authorization servers where it has to have one.
+    persona: whose keys and credentials; each has a store of its own below that of the settings, and "" is the
+    one who needs no name. relay: where shares are left. relays: others from which shares are taken unasked.
     """
 
     store: Path = _DATA / "wallet"
@@ -293,6 +337,9 @@ class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     passphrase_file: Path | None = None
     pkcs11_key: KeyPlace = KeyPlace("")
     client_id: str = "safeconduct-wallet"
+    persona: PersonaName = ""
+    relay: str = ""
+    relays: tuple[str, ...] = ()
 
 
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -308,6 +355,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     wallet_server: WalletServerSettings = WalletServerSettings()
     verifier: VerifierSettings = VerifierSettings()
     status: StatusSettings = StatusSettings()
+    relay: RelaySettings = RelaySettings()
     wallet: WalletSettings = WalletSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
@@ -531,13 +579,17 @@ def _expectation(expected: Any, error: msgspec.ValidationError) -> str:
 def _contradictions(sections: Mapping[str, Any]) -> list[str]:
     """What is wrong between settings that are each right."""
     problems = []
-    for name in ("issuer", "wallet_server", "verifier", "status"):
+    for name in ("issuer", "wallet_server", "verifier", "status", "relay"):
         section = sections[name]
         problems += [f"{name}.{fault}" for fault in _service_faults(section)]
     problems += [f"wallet_server.{fault}" for fault in _wallet_server_faults(sections["wallet_server"])]
     problems += [f"issuer.{fault}" for fault in _issuer_faults(sections["issuer"])]
-    if sections["wallet"].wallet_server:
-        problems += [f"wallet.wallet_server: {f}" for f in url_faults(sections["wallet"].wallet_server)]
+    wallet = sections["wallet"]
+    for key, url in (("wallet_server", wallet.wallet_server), ("relay", wallet.relay)):
+        problems += [f"wallet.{key}: {fault}" for fault in url_faults(url)] if url else []
+    problems += [f"wallet.relays: {fault}" for url in wallet.relays for fault in url_faults(url)]
+    if sections["relay"].lifetime_default > sections["relay"].lifetime_most:
+        problems.append("relay.lifetime_default: expected at most lifetime_most")
     return problems
 
 

@@ -42,6 +42,7 @@ ISSUER = Branch("issuer", _HERE / "issuer")
 WALLET_SERVER = Branch("wallet_server", _HERE / "wallet_server")
 VERIFIER = Branch("verifier", _HERE / "verifier")
 WALLET = Branch("wallet", _HERE / "wallet")
+RELAY = Branch("relay", _HERE / "relay")
 
 
 class MigrationError(Exception):
