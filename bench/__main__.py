@@ -18,6 +18,7 @@ MODULES = (
     "bench.status_sizes",
     "bench.compact",
     "bench.crl_history",
+    "bench.relay",
     "bench.imports",
     "bench.peers",
 )

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the foreign implementations that tests/interop runs against, each beside its test: a directory with a
 # package-lock.json gets node_modules from npm, one with a requirements.txt a .venv of its own. What is there
-# already, from the same list, is left alone.
+# already, from the same list, is left alone. With directories as arguments, it does the same for them instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,6 +28,10 @@ modules_with_npm() {
     cp "$1/package-lock.json" "$1/node_modules/.installed"
 }
 
-shopt -s nullglob
-for file in tests/interop/*/requirements.txt; do environment_with_pip "$(dirname "$file")"; done
-for file in tests/interop/*/package-lock.json; do modules_with_npm "$(dirname "$file")"; done
+for place in "${@:-tests/interop}"; do
+    for directory in "$place" "$place"/*/; do
+        directory=${directory%/}
+        if [ -e "$directory/requirements.txt" ]; then environment_with_pip "$directory"; fi
+        if [ -e "$directory/package-lock.json" ]; then modules_with_npm "$directory"; fi
+    done
+done
