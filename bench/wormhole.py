@@ -1,8 +1,8 @@
 """magic-wormhole's mailbox server as a peer: exchanges a second, each of one message to the other side.
 
-The server runs in an environment of its own, which `scripts/interop.sh bench/peers` makes. An exchange takes two
-connections, as the protocol has it: each side binds and opens the mailbox; one adds a message, the other gets
-it, and both close. The client speaks just as much WebSocket (RFC 6455) as that needs.
+The server runs in an environment of its own, which `scripts/interop.sh bench/peers` makes. An exchange takes
+two connections, as the protocol has it: each side binds and opens the mailbox; one adds a message, the other
+gets it, and both close. The client speaks just as much WebSocket (RFC 6455) as that needs.
 """
 
 import asyncio
