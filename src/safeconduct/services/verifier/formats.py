@@ -1,36 +1,12 @@
 """The formats that a verifier judges, by the media type of a presentation."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
-import msgspec
-
-from safeconduct.encoding import b64
-from safeconduct.errors import Malformed, Unsupported
+from safeconduct.errors import Unsupported
 from safeconduct.formats import sd_cwt, sd_jwt
-from safeconduct.limits import NONCE_CHARS
+from safeconduct.formats.presented import NonceCheck, Shown, judge_sd_cwt, judge_sd_jwt
 from safeconduct.settings import VerifierSettings
-from safeconduct.status.token_list import CredentialStatus, Owner
 from safeconduct.trust import WAIVED, Policy, Trust
-
-NonceCheck = Callable[[bytes | None], bool]
-
-
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a presentation proved, as JSON values. issuer: as it names itself.
-
-    status: None if the credential has none. owner: who may speak of it.
-    """
-
-    claims: dict[str, Any]
-    key_binding: dict[str, Any]
-    issuer: str
-    status: CredentialStatus | None
-    owner: Owner
-
-    def __repr__(self) -> str:
-        return "<Shown>"
-
 
 Judge = Callable[[bytes, VerifierSettings, Trust, NonceCheck, int], Shown]
 """Verifies a presentation for the verifier of the settings; raises SafeconductErrors."""
@@ -69,45 +45,17 @@ def _sd_cwt(
         # The early draft's key binding covers the disclosures alone: without one it fits any credential.
         require_disclosure=sd_cwt.SEED_2024.name in settings.profiles,
     )
-    verified = sd_cwt.verify(presentation, trust=trust, policy=policy, now=now)
-    return Shown(
-        claims=verified.claims.to_json(),
-        key_binding=verified.key_binding.to_json(),
-        issuer=verified.issuer,
-        status=verified.status,
-        owner=Owner(verified.issuer, verified.issuer_key),
-    )
+    return judge_sd_cwt(presentation, trust=trust, policy=policy, nonce=nonce, now=now)
 
 
 def _sd_jwt(
     presentation: bytes, settings: VerifierSettings, trust: Trust, nonce: NonceCheck, now: int
 ) -> Shown:
-    def fits(text: str | bytes | None) -> bool:
-        return nonce(_nonce_bytes(text))
-
     policy = Policy(
         audience=settings.url,
-        nonce=fits,
+        nonce=nonce,
         leeway=settings.clock_skew,
         profiles=tuple(name for name in settings.profiles if name in sd_jwt.PROFILES),
         status=WAIVED,
     )
-    verified = sd_jwt.verify(presentation, trust=trust, policy=policy, now=now)
-    assert verified.key_binding is not None  # the policy demands it
-    return Shown(
-        claims=verified.claims.to_json(),
-        key_binding=verified.key_binding.to_json(),
-        issuer=verified.issuer or "",
-        status=verified.status,
-        owner=Owner(verified.issuer, verified.issuer_key, verified.issuer_certificate),
-    )
-
-
-def _nonce_bytes(text: str | bytes | None) -> bytes | None:
-    """The nonce as it was made; one that is no base64url is none of ours."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return b64.decode(text, max_bytes=NONCE_CHARS)
-    except Malformed:
-        return b""
+    return judge_sd_jwt(presentation, trust=trust, policy=policy, nonce=nonce, now=now)

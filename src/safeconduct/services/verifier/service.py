@@ -21,9 +21,10 @@ import msgspec
 from safeconduct.clock import Clock
 from safeconduct.encoding import b64, json
 from safeconduct.errors import Rejected, SafeconductError
+from safeconduct.formats.presented import Shown
 from safeconduct.ids import Random
 from safeconduct.services.verifier import store
-from safeconduct.services.verifier.formats import Judge, Shown
+from safeconduct.services.verifier.formats import Judge
 from safeconduct.services.verifier.statuses import Statuses
 from safeconduct.settings import VerifierSettings
 from safeconduct.storage import Database

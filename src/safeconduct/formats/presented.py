@@ -1,0 +1,73 @@
+"""A presentation in whichever format it came, judged by one policy; what it proved as JSON values."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from safeconduct.encoding import b64
+from safeconduct.errors import Malformed
+from safeconduct.formats import sd_cwt, sd_jwt
+from safeconduct.limits import NONCE_CHARS
+from safeconduct.status.token_list import CredentialStatus, Owner
+from safeconduct.trust import Policy, Trust
+
+NonceCheck = Callable[[bytes | None], bool]
+"""Decides on the nonce of a key binding, as bytes: in an SD-JWT it stands as their base64url text."""
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a presentation proved, as JSON values. issuer: as it names itself.
+
+    status: None if the credential has none. owner: who may speak of it.
+    """
+
+    claims: dict[str, Any]
+    key_binding: dict[str, Any]
+    issuer: str
+    status: CredentialStatus | None
+    owner: Owner
+
+    def __repr__(self) -> str:
+        return "<Shown>"
+
+
+def judge_sd_cwt(presentation: bytes, *, trust: Trust, policy: Policy, nonce: NonceCheck, now: int) -> Shown:
+    """Verifies a presented SD-CWT. nonce: goes before the policy's. Raises as `sd_cwt.verify`."""
+    policy = msgspec.structs.replace(policy, nonce=nonce)
+    verified = sd_cwt.verify(presentation, trust=trust, policy=policy, now=now)
+    return Shown(
+        claims=verified.claims.to_json(),
+        key_binding=verified.key_binding.to_json(),
+        issuer=verified.issuer,
+        status=verified.status,
+        owner=Owner(verified.issuer, verified.issuer_key),
+    )
+
+
+def judge_sd_jwt(presentation: bytes, *, trust: Trust, policy: Policy, nonce: NonceCheck, now: int) -> Shown:
+    """Verifies a presented SD-JWT, of which the policy demands key binding. Raises as `sd_jwt.verify`."""
+
+    def fits(text: str | bytes | None) -> bool:
+        return nonce(_nonce_bytes(text))
+
+    policy = msgspec.structs.replace(policy, nonce=fits)
+    verified = sd_jwt.verify(presentation, trust=trust, policy=policy, now=now)
+    assert verified.key_binding is not None  # the policy demands it
+    return Shown(
+        claims=verified.claims.to_json(),
+        key_binding=verified.key_binding.to_json(),
+        issuer=verified.issuer or "",
+        status=verified.status,
+        owner=Owner(verified.issuer, verified.issuer_key, verified.issuer_certificate),
+    )
+
+
+def _nonce_bytes(text: str | bytes | None) -> bytes | None:
+    """The nonce as it was made; one that is no base64url is none of ours."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return b64.decode(text, max_bytes=NONCE_CHARS)
+    except Malformed:
+        return b""
