@@ -34,6 +34,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     browse: shows a URL to the user, in a browser or as text.
     client_id: the wallet's name where it needs one.
     allow_http_loopback: takes issuers and servers on this machine without TLS.
+    relay: base URL of the relay where shares are left, "" for none. relays: those from which shares are taken
+    unasked as well. patience: seconds that the fetcher waits for an answer.
     """
 
     safe: Safe
@@ -46,3 +48,6 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     browse: Callable[[str], None]
     client_id: str
     allow_http_loopback: bool
+    relay: str = ""
+    relays: tuple[str, ...] = ()
+    patience: float = 10.0

@@ -241,6 +241,9 @@ async def open_wallet(
                 browse=browse,
                 client_id=settings.client_id,
                 allow_http_loopback=settings.allow_loopback_http,
+                relay=settings.relay,
+                relays=settings.relays,
+                patience=settings.fetch_timeout,
             ),
             lambda name: guard_of(name, settings, passphrase),
         )
