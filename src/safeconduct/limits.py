@@ -203,6 +203,9 @@ PASSPHRASE_BYTES = 1024
 WALLET_BACKUP_BYTES = 64 * 1024 * 1024
 """A backup of a wallet: some ten thousand credentials of a few kB."""
 
+WALLET_PERSONAS = 64
+"""Personas of one wallet besides the one without a name: people have two or three, and each has a database."""
+
 
 # The issuer's management, and the operator's servers that it asks and tells.
 
@@ -217,6 +220,18 @@ MANAGEMENT_TEXT_CHARS = 256
 
 OFFER_SECONDS = 30 * 86400
 """Longest life of an offer: whoever finds it later must not be able to use it."""
+
+
+# Shares of what was issued.
+
+SHARE_REQUEST_BYTES = 384 * 1024
+"""A request for a share: the largest presentation in base64url, and some hundred bytes beside it."""
+
+SHARE_PIN_BYTES = 1024
+"""A request that pins a share to a key: one thumbprint."""
+
+SHARES_LISTED = 256
+"""Shares of one credential that its holder is told of, the newest: kinds allow some few at a time."""
 
 
 # Revocation of health cards.
@@ -362,3 +377,12 @@ PACK_BYTES = 1024 * 1024 * 1024
 
 PACK_PIECE_BYTES = 8 * 1024 * 1024
 """As much of a pack is asked for at once, so that what is interrupted goes on from there."""
+
+
+# The relay's display text.
+
+DISPLAY_TITLE_CHARS = 128
+"""Title of a mailbox, which previews show in one or two lines."""
+
+DISPLAY_DESCRIPTION_CHARS = 512
+"""Description of a mailbox: the longest that previews show has some three hundred characters."""
