@@ -1,11 +1,10 @@
 """The wallet's database together with the vault that reads it: opened, made, and locked anew."""
 
 import secrets
-import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -16,7 +15,7 @@ from safeconduct.settings import DatabaseUrl, WalletSettings
 from safeconduct.storage import Database
 from safeconduct.storage.erasure import erase_traces, rewrite
 from safeconduct.storage.migrations import WALLET
-from safeconduct.wallet import guards, plain, store, tables, vault
+from safeconduct.wallet import guards, personas, plain, store, tables, vault
 from safeconduct.wallet.guards import Guard, Passphrase
 from safeconduct.wallet.vault import Locked, Vault
 
@@ -39,6 +38,11 @@ class Safe:
     def guard(self) -> str:
         """Name of the guard that locks it."""
         return self._locked.guard
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What its guard finds its key by; no secret."""
+        return self._locked.parameters
 
     async def run(
         self, fn: Callable[Concatenate[Connection, Vault, P], T], *args: P.args, **kwargs: P.kwargs
@@ -84,26 +88,20 @@ def database_url(directory: Path) -> DatabaseUrl:
 
     Raises Rejected: store_exposed if others may enter a directory that is there already.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if stat.S_IMODE(directory.stat().st_mode) & 0o077:
-        raise Rejected(
-            "store_exposed",
-            "Others may enter the wallet's directory; take their permissions away (chmod 700) and try again.",
-        )
-    return DatabaseUrl(f"sqlite:///{directory.absolute() / FILE}")
+    return DatabaseUrl(f"sqlite:///{personas.private_directory(directory).absolute() / FILE}")
 
 
 @asynccontextmanager
 async def open_safe(
     settings: WalletSettings, *, passphrase: Passphrase | None = None, random: Random = secrets.token_bytes
 ) -> AsyncIterator[Safe]:
-    """Open the wallet's database, which is made and locked on first use.
+    """Open the database of the settings' persona, which is made and locked on first use.
 
     passphrase: gets it from the user, where the settings do not have it.
-    Raises Rejected: store_exposed, passphrase_needed, passphrase_wrong, guard_unavailable;
+    Raises Rejected: persona_unknown, store_exposed, passphrase_needed, passphrase_wrong, guard_unavailable;
     StorageUnavailable, MigrationError.
     """
-    url = database_url(settings.store)
+    url = database_url(personas.store_of(settings))
     async with await Database.open(url, branch=WALLET) as database:
         locked = await database.run(_locked)
         if locked is None:
@@ -118,11 +116,20 @@ async def open_safe(
         yield safe
 
 
+async def forget(settings: WalletSettings, *, passphrase: Passphrase | None = None) -> None:
+    """Destroy the key that opens the store of the settings' persona, so that nobody reads what is left of it.
+
+    Only who can open the store may do so. Raises as `open_safe`.
+    """
+    async with open_safe(settings, passphrase=passphrase) as safe:
+        guard_of(safe.guard, settings, passphrase).forget(safe.parameters)
+
+
 def guard_of(name: str, settings: WalletSettings, passphrase: Passphrase | None) -> Guard:
     """Return a guard by its name. passphrase: goes before that of the settings."""
     return guards.guard_named(
         name,
-        directory=settings.store,
+        directory=personas.store_of(settings),
         passphrase=passphrase or passphrase_of(settings),
         pkcs11_key=settings.pkcs11_key,
     )

@@ -1,10 +1,12 @@
 """`safeconduct wallet`: the holder's credentials, one file for each thing to do with them."""
 
+from typing import Annotated
+
 import typer
 
-from safeconduct.cli.wallet import getting, holding, protecting, showing, trusting
+from safeconduct.cli.wallet import common, getting, holding, personas, protecting, showing, trusting
 
-app = typer.Typer(help="Get, keep and present credentials.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 for _command in (
     getting.accept,
     getting.request,
@@ -22,3 +24,24 @@ for _command in (
 app.command("list")(holding.list_credentials)
 app.command("remove", hidden=True)(holding.delete)
 app.add_typer(trusting.app, name="trust")
+app.add_typer(personas.app, name="persona")
+
+
+@app.callback()
+def wallet(
+    persona: Annotated[
+        str | None,
+        typer.Option(
+            "--persona",
+            metavar="NAME",
+            help="For whom: a persona that `wallet persona add` made; by default that of the settings.",
+        ),
+    ] = None,
+) -> None:
+    """Get, keep, present and share credentials.
+
+    \b
+    Example:
+      safeconduct wallet --persona work list
+    """
+    common.choose_persona(persona)

@@ -3,6 +3,7 @@
 import functools
 import sys
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -65,6 +66,23 @@ NoBrowser = Annotated[
 ]
 
 
+_persona: ContextVar[str | None] = ContextVar("persona", default=None)
+
+
+def choose_persona(name: str | None) -> None:
+    """Let the command that follows work for the persona of that name; None for that of the settings."""
+    _persona.set(name)
+
+
+def wallet_settings(config: str | None) -> "WalletSettings":
+    """Read the wallet's settings, for the persona that was chosen. Raises WrongUse, Malformed."""
+    from safeconduct.cli import operating
+    from safeconduct.wallet import personas
+
+    settings, name = operating.settings(config).wallet, _persona.get()
+    return settings if name is None else personas.chosen(settings, name)
+
+
 def with_wallet(
     config: str | None,
     work: "Callable[[Wallet], Awaitable[Result]]",
@@ -75,14 +93,14 @@ def with_wallet(
     from safeconduct.cli import operating, output
     from safeconduct.wallet.wallet import open_wallet
 
-    settings = operating.settings(config).wallet
+    settings = wallet_settings(config)
 
     async def opened() -> Result:
         async with open_wallet(
             settings,
             clock=operating.clock,
             report=lambda notice: output.note(f"noticed {notice.code}: {notice.reason}"),
-            passphrase=_passphrase(settings),
+            passphrase=passphrase_of(settings),
             browse=browse or print_address,
         ) as wallet:
             return await work(wallet)
@@ -90,11 +108,11 @@ def with_wallet(
     return operating.carry_out(opened())
 
 
-def _passphrase(settings: "WalletSettings") -> Callable[[], str] | None:
-    """What gets the wallet's passphrase: the settings, or the user, who is asked once."""
-    from safeconduct.wallet.safe import passphrase_of
+def passphrase_of(settings: "WalletSettings") -> Callable[[], str] | None:
+    """Return what gets the wallet's passphrase: the settings, or the user, who is asked once."""
+    from safeconduct.wallet import safe
 
-    return passphrase_of(settings) or (functools.cache(_ask_for_passphrase) if on_terminal() else None)
+    return safe.passphrase_of(settings) or (functools.cache(_ask_for_passphrase) if on_terminal() else None)
 
 
 def _ask_for_passphrase() -> str:

@@ -91,11 +91,11 @@ def rekey(
     Example:
       safeconduct wallet rekey --protect keyring
     """
-    from safeconduct.cli import operating, output
+    from safeconduct.cli import output
     from safeconduct.cli.faults import WrongUse
     from safeconduct.wallet.safe import guard_of
 
-    settings = operating.settings(config).wallet
+    settings = common.wallet_settings(config)
     if protect not in (None, "key-file", "passphrase", "keyring", "pkcs11"):
         raise WrongUse("--protect knows key-file, passphrase, keyring and pkcs11")
 
