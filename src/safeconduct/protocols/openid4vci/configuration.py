@@ -14,6 +14,7 @@ from safeconduct import limits
 from safeconduct.errors import Rejected
 from safeconduct.protocols import wire
 from safeconduct.protocols.openid4vci.key_attestation import KeyAttestationsRequired
+from safeconduct.protocols.openid4vci.sharing_terms import SharingTerms, read_terms
 
 SD_CWT: Final = "application/sd-cwt"
 """Format identifier of an SD-CWT."""
@@ -80,6 +81,7 @@ class CredentialConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     key_attestations: what is demanded of key attestations, for each proof type that demands any.
     display, claims: what a wallet may show before it has the credential.
     redact: claims that the issuer makes withholdable; its own affair, not published.
+    sharing: how holders share such credentials; None: they do not.
     """
 
     id: str
@@ -93,6 +95,7 @@ class CredentialConfiguration(msgspec.Struct, frozen=True, kw_only=True):
     display: tuple[Display, ...] = ()
     claims: tuple[ClaimDescription, ...] = ()
     redact: tuple[ClaimPath, ...] = ()
+    sharing: SharingTerms | None = None
 
 
 def configuration_json(configuration: CredentialConfiguration) -> dict[str, Any]:
@@ -111,6 +114,7 @@ def configuration_json(configuration: CredentialConfiguration) -> dict[str, Any]
             cryptographic_binding_methods_supported=configuration.binding_methods or None,
             proof_types_supported=proofs or None,
             credential_metadata=None if about == _CredentialMetadata() else about,
+            sharing=configuration.sharing,
         )
     )
 
@@ -144,6 +148,7 @@ def parse_configuration(identifier: str, value: Any) -> CredentialConfiguration:
         },
         display=about.display or (),
         claims=about.claims or (),
+        sharing=read_terms(wire_form.sharing),
     )
     check_configuration(configuration)
     return configuration
@@ -215,6 +220,7 @@ class _Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
     cryptographic_binding_methods_supported: Annotated[tuple[_Text, ...], _Some] | None = None
     proof_types_supported: Annotated[dict[str, _ProofType], _Some] | None = None
     credential_metadata: _CredentialMetadata | None = None
+    sharing: Any = None
 
 
 def _step_kind(step: str | int | None, *, in_json: bool) -> str:

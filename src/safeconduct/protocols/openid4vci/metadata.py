@@ -22,6 +22,7 @@ from safeconduct.protocols.openid4vci.configuration import (
     configuration_json,
     parse_configuration,
 )
+from safeconduct.protocols.openid4vci.sharing_terms import SharingEndpoints, read_endpoints
 
 _WELL_KNOWN = "openid-credential-issuer"
 _RULE = "OpenID4VCI §12.2.4"
@@ -60,6 +61,7 @@ class IssuerMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """What a credential issuer says about itself.
 
     authorization_servers: empty if the issuer is its own. batch_size: most proofs in one request.
+    sharing: where holders share what they were issued; None: nowhere.
     """
 
     credential_issuer: str
@@ -73,6 +75,7 @@ class IssuerMetadata(msgspec.Struct, frozen=True, kw_only=True):
     response_encryption: ResponseEncryption | None = None
     batch_size: int = 1
     display: tuple[Display, ...] = ()
+    sharing: SharingEndpoints | None = None
 
     def configuration(self, identifier: str) -> CredentialConfiguration:
         """Returns the configuration of that name; raises Rejected "configuration_unknown"."""
@@ -123,6 +126,7 @@ def issuer_metadata_json(metadata: IssuerMetadata) -> dict[str, Any]:
             credential_response_encryption=_response_encryption_wire(metadata.response_encryption),
             batch_credential_issuance=_Batch(metadata.batch_size) if metadata.batch_size > 1 else None,
             display=metadata.display or None,
+            sharing=metadata.sharing,
         )
     )
 
@@ -167,6 +171,7 @@ def issuer_metadata_from(
         response_encryption=_response_encryption(members.credential_response_encryption),
         batch_size=members.batch_credential_issuance.batch_size if members.batch_credential_issuance else 1,
         display=members.display or (),
+        sharing=read_endpoints(members.sharing),
     )
     _check_urls(metadata, allow_http_loopback)
     _check_encryption(metadata)
@@ -211,6 +216,7 @@ class _Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
     credential_response_encryption: _ResponseEncryption | None = None
     batch_credential_issuance: _Batch | None = None
     display: Annotated[tuple[Display, ...], _Some] | None = None
+    sharing: Any = None
 
 
 def _request_encryption(block: _RequestEncryption | None) -> RequestEncryption | None:
@@ -291,6 +297,7 @@ def _check_urls(metadata: IssuerMetadata, allow_http_loopback: bool) -> None:
         ("nonce_endpoint", metadata.nonce_endpoint),
         ("deferred_credential_endpoint", metadata.deferred_credential_endpoint),
         ("notification_endpoint", metadata.notification_endpoint),
+        *(msgspec.structs.asdict(metadata.sharing).items() if metadata.sharing else ()),
     ):
         if url is not None:
             urls.check_url(url, what=what, allow_http_loopback=allow_http_loopback)

@@ -4,11 +4,15 @@ Members `sharing` of the metadata and of a configuration. They are no part of Op
 members that they do not know (§12.2.4).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from safeconduct import limits
+from safeconduct.errors import Malformed
+from safeconduct.protocols import wire
+
+T = TypeVar("T")
 
 ShareMode = Literal["share", "move"]
 """Whether the sender keeps its credential, or the receiver's takes its place."""
@@ -44,3 +48,20 @@ class SharingTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     levels: _Texts
     rights: _Text | None = None
     claims: _Texts | None = None
+
+
+def read_endpoints(value: Any) -> SharingEndpoints | None:
+    """Reads the member of the metadata; None for what may be somebody else's member of that name."""
+    return _read(value, SharingEndpoints)
+
+
+def read_terms(value: Any) -> SharingTerms | None:
+    """Reads the member of a configuration; None for what may be somebody else's member of that name."""
+    return _read(value, SharingTerms)
+
+
+def _read(value: Any, type_: type[T]) -> T | None:
+    try:
+        return wire.read(value, type_, what="sharing")
+    except Malformed:
+        return None
