@@ -15,6 +15,12 @@ CLAIM_KEY_BYTES = 255
 DISCLOSURES = 1024
 """Disclosures in one token; ten times the largest credential seen in the field."""
 
+DELEGATION_DEPTH = 4
+"""Hands that one delegated credential went through. Each costs a verification and makes the token a third longer."""
+
+DELEGATION_RIGHTS = 16
+"""Claims that one delegation narrows."""
+
 SIGNATURES = 4
 """Signatures in the general JSON serialisation: each may cost a verification for every trusted key."""
 
@@ -386,3 +392,19 @@ DISPLAY_TITLE_CHARS = 128
 
 DISPLAY_DESCRIPTION_CHARS = 512
 """Description of a mailbox: the longest that previews show has some three hundred characters."""
+
+
+# Transfers: what a payload at a relay carries.
+
+TRANSFER_DATA_CHARS = 32 * 1024
+"""`data` of a payload in base64: as much as relays take."""
+
+TRANSFER_CONTENT_BYTES = 16 * 1024
+"""Content of a message that is written here, padding included: the largest bucket that, sealed and in base64,
+is a payload that relays take. An offer with what stands round it has some 800 bytes."""
+
+TRANSFER_LINK_CHARS = 4096
+"""A link with its fragment, or a receiving card or sealed offer as text: more than a QR code holds."""
+
+TRANSFER_NAME_CHARS = 64
+"""The name on a receiving card, which a person reads in a list."""

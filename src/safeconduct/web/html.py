@@ -13,23 +13,22 @@ from starlette.responses import Response
 _STYLE = "static/page.css"
 
 
-def page(template: str, *, status: int = 200, form_actions: Sequence[str] = (), **values: Any) -> Response:
+def page(
+    template: str, *, status: int = 200, form_actions: Sequence[str] | None = (), **values: Any
+) -> Response:
     """Returns a page.
 
     template: its file below `templates/`. form_actions: sources of the Content Security Policy that forms on
-    the page may lead to besides this origin, also by redirects. values: for the template.
+    the page may lead to besides this origin, also by redirects; None for a page that is only looked at, which
+    is put in a sandbox. values: for the template.
     """
     text = _environment().get_template(template).render(style=_style(), **values)
-    return Response(
-        text,
-        status_code=status,
-        media_type="text/html",
-        headers={
-            "Content-Security-Policy": _policy(form_actions),
-            "Cache-Control": "no-store",
-            "Cross-Origin-Opener-Policy": "same-origin",
-        },
-    )
+    headers = {"Content-Security-Policy": _policy(form_actions), "Cache-Control": "no-store"}
+    if (
+        form_actions is not None
+    ):  # browsers refuse what is sandboxed and wants a group of its own (HTML §7.3.3)
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return Response(text, status_code=status, media_type="text/html", headers=headers)
 
 
 def redirect(url: str) -> Response:
@@ -37,12 +36,12 @@ def redirect(url: str) -> Response:
     return Response(status_code=303, headers={"Location": url})
 
 
-def _policy(form_actions: Sequence[str]) -> str:
+def _policy(form_actions: Sequence[str] | None) -> str:
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    targets = " ".join(["'self'", *form_actions])
+    targets = "'none'" if form_actions is None else " ".join(["'self'", *form_actions])
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; form-action {targets}; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        f"base-uri 'none'; frame-ancestors 'none'{'; sandbox' if form_actions is None else ''}"
     )
 
 

@@ -35,11 +35,24 @@ class RateLimit:
     def take(self, key: Hashable = None) -> None:
         """Take a token from the key's bucket. Raises RateLimited "rate_limited", with the time to wait."""
         now = self._timer()
-        tokens, since = self._buckets.pop(key, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - since) * self._per_second)
+        tokens = self._tokens(key, now)
         enough = tokens >= 1
+        self._buckets.pop(key, None)
         self._buckets[key] = (tokens - 1 if enough else tokens, now)
         if len(self._buckets) > limits.RATE_KEYS:
             self._buckets.popitem(last=False)
         if not enough:
-            raise RateLimited((1 - tokens) / self._per_second)
+            raise self._refusal(tokens)
+
+    def check(self, key: Hashable = None) -> None:
+        """Look whether there is a token in the key's bucket, and leave it there. Raises as `take`."""
+        tokens = self._tokens(key, self._timer())
+        if tokens < 1:
+            raise self._refusal(tokens)
+
+    def _tokens(self, key: Hashable, now: float) -> float:
+        tokens, since = self._buckets.get(key, (self._burst, now))
+        return min(self._burst, tokens + (now - since) * self._per_second)
+
+    def _refusal(self, tokens: float) -> RateLimited:
+        return RateLimited((1 - tokens) / self._per_second)

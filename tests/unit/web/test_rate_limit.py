@@ -76,3 +76,17 @@ def test_a_quota_counts_rows_or_what_it_is_told() -> None:
     quota.recount(1)
     quota.take()
     assert quota.is_full
+
+
+def test_looking_takes_nothing_and_refuses_as_taking_does() -> None:
+    timer = Timer()
+    limit = RateLimit(per_second=0.5, burst=1, timer=timer)
+    for _ in range(3):
+        limit.check("a")
+    limit.take("a")
+    with pytest.raises(RateLimited) as error:
+        limit.check("a")
+    assert error.value.http_headers["Retry-After"] == "2"
+    limit.check("b")
+    timer.now += 2
+    limit.check("a")
