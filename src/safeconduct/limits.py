@@ -385,6 +385,22 @@ PACK_PIECE_BYTES = 8 * 1024 * 1024
 """As much of a pack is asked for at once, so that what is interrupted goes on from there."""
 
 
+# A relay's mailboxes.
+
+REPEATED_REQUESTS = 8
+"""Requests of each party by which a mailbox knows that one comes again. With the last one only, a client that
+sent A and B and then A again would have A done twice; nobody has eight on the way at once."""
+
+PAYLOAD_TYPE_CHARS = 64
+"""`type` of a payload: the longest known has 18 characters."""
+
+MAILBOX_SECONDS = 60
+"""Shortest life of a mailbox, the time to carry a link to somebody; one that shall end sooner is deleted."""
+
+SWEPT_ROWS = 500
+"""Expired mailboxes that one transaction deletes: others wait for it, some ten milliseconds."""
+
+
 # The relay's display text.
 
 DISPLAY_TITLE_CHARS = 128
