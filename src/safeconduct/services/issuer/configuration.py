@@ -30,6 +30,7 @@ background_image = { uri = "https://…" }
 logo = { uri = "https://…", alt_text = "…" }
 
 # [configurations.source]                 # who knows the claims, if not the offer: see `sources`
+# [configurations.sharing]                # whether and how holders share it: see `sharing_rules`
 
 [[display]]                               # of the issuer itself; once for each language
 name = "Example Issuer"
@@ -66,6 +67,7 @@ from safeconduct.protocols.openid4vci.configuration import (
 )
 from safeconduct.protocols.openid4vci.key_attestation import PROOF_TYPE as ATTESTATION
 from safeconduct.protocols.openid4vci.key_attestation import KeyAttestationsRequired
+from safeconduct.services.issuer.sharing_rules import SharingRules
 from safeconduct.services.issuer.sources import SourceSettings
 from safeconduct.settings import SettingsError
 
@@ -87,7 +89,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of credential: what the metadata says about it, and how it is made.
 
     validity: seconds. rounding: seconds. decoys: how many are added. status: whether it has a place in a
-    status list. source: who knows the claims; None if they come with the offer.
+    status list. source: who knows the claims; None if they come with the offer. sharing: on which terms
+    holders share it; None: they do not.
     """
 
     configuration: CredentialConfiguration
@@ -96,6 +99,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     decoys: int
     status: bool = False
     source: SourceSettings | None = None
+    sharing: SharingRules | None = None
 
 
 Catalogue = Mapping[str, Kind]
@@ -109,15 +113,19 @@ def load_catalogue(
     signing_algorithm: int,
     credential_lifetime: int,
     status_list_uri: str = "",
+    status_list_bits: int = 1,
     key_attesters: bool = False,
 ) -> Catalogue:
     """Returns the kinds of credentials that the file, or each `*.toml` of the folder, describes.
 
     path: None for one example, "identity". issuer: its identifier. signing_algorithm: COSE number.
     credential_lifetime: seconds, where a description does not say. status_list_uri: "" if there are no status
-    lists. key_attesters: whether anybody is trusted to attest keys. Raises SettingsError.
+    lists. status_list_bits: of a status in one. key_attesters: whether anybody is trusted to attest keys.
+    Raises SettingsError.
     """
-    maker = _Maker(signing_algorithm, credential_lifetime, bool(status_list_uri), key_attesters)
+    maker = _Maker(
+        signing_algorithm, credential_lifetime, bool(status_list_uri), status_list_bits, key_attesters
+    )
     described = (
         [_example(issuer)]
         if path is None
@@ -157,6 +165,7 @@ class _Maker(msgspec.Struct, frozen=True):
     algorithm: int
     lifetime: int
     status: bool
+    status_bits: int
     attested: bool
 
 
@@ -183,6 +192,7 @@ class _Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     proof_types: Annotated[tuple[Literal["jwt", "attestation"], ...], msgspec.Meta(min_length=1)] = ("jwt",)
     key_attestation: KeyAttestationsRequired | None = None
     source: SourceSettings | None = None
+    sharing: SharingRules | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -223,6 +233,9 @@ def _kind(described: _Described, name: str, format_: Format, maker: _Maker) -> K
     if not redact <= _containers(claims):
         raise ValueError("redact names a claim that is not described")
     _check_possible(described, maker)
+    sharing = described.sharing
+    if sharing is not None:
+        sharing.check(claims.keys(), status=described.status, status_list_bits=maker.status_bits)
     configuration = CredentialConfiguration(
         id=name,
         format=format_,
@@ -240,6 +253,7 @@ def _kind(described: _Described, name: str, format_: Format, maker: _Maker) -> K
             for path, claim in claims.items()
         ),
         redact=tuple(redact),
+        sharing=None if sharing is None else sharing.terms(),
     )
     check_configuration(configuration)
     _check_shown(configuration.display)
@@ -252,6 +266,7 @@ def _kind(described: _Described, name: str, format_: Format, maker: _Maker) -> K
         decoys=described.decoys,
         status=described.status,
         source=described.source,
+        sharing=sharing,
     )
 
 

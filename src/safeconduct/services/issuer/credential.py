@@ -13,6 +13,7 @@ from safeconduct.formats.redaction import Redacted, decoys
 from safeconduct.ids import Random
 from safeconduct.protocols.openid4vci.configuration import SD_CWT, SD_JWT, ClaimPath
 from safeconduct.protocols.openid4vci.response import sd_cwt_text
+from safeconduct.services.issuer.claim_paths import is_there
 from safeconduct.services.issuer.configuration import Kind
 from safeconduct.status.token_list import StatusReference
 
@@ -35,7 +36,7 @@ def check_claims(claims: Mapping[str, Any], kinds: Collection[Kind]) -> None:
 def check_mandatory(claims: Mapping[str, Any], kind: Kind) -> None:
     """Checks that all claims are there that the credential must have. Raises Rejected "claim_missing"."""
     for claim in kind.configuration.claims:
-        if claim.mandatory and not _is_there(claims, claim.path):
+        if claim.mandatory and not is_there(claims, claim.path):
             raise Rejected("claim_missing", "A claim that the credential must have is missing.")
 
 
@@ -133,16 +134,6 @@ def _leaves(value: Any, path: ClaimPath) -> list[ClaimPath]:
 
 def _is_described(path: ClaimPath, described: Collection[ClaimPath]) -> bool:
     return any(path[: len(claim)] == claim for claim in described)
-
-
-def _is_there(claims: Any, path: ClaimPath) -> bool:
-    for step in path:
-        if step is None:
-            return isinstance(claims, list) and len(claims) > 0
-        if not isinstance(claims, Mapping) or step not in claims:
-            return False
-        claims = claims[step]
-    return True
 
 
 def _only_described(claims: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
