@@ -191,7 +191,7 @@ def _multiply(file: Path, rows: int) -> None:
     """Make many mailboxes out of one, each with names of its own."""
     with sqlite3.connect(file, timeout=60) as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(relay_mailboxes)")]
-        own = {"id": "lower(hex(randomblob(16)))", "sender_claim": "randomblob(32)"}
+        own = {"id": "randomblob(16)", "creation": "randomblob(16)"}
         values = ", ".join(own.get(column, column) for column in columns)
         database.execute(
             "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) "  # noqa: S608
