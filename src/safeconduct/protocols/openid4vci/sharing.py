@@ -35,7 +35,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{16,128}")
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.CODE_CHARS)]
 _Seconds = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
-_Rights = Annotated[tuple[_Text, ...], msgspec.Meta(min_length=1, max_length=limits.LIST_ITEMS)]
+_Rights = Annotated[tuple[_Text, ...], msgspec.Meta(max_length=limits.LIST_ITEMS)]
 
 
 class ShareChallenge(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,8 +175,8 @@ def parse_share_request(body: bytes) -> ShareRequest:
     """Reads a request for a share; unknown members are ignored.
 
     Raises InvalidShareRequest "message_malformed", "share_format_unknown", "jkt_missing", "jkt_malformed",
-    "jkt_unexpected", "share_request_id_malformed", "share_entitlements_repeated", and what JSON is not;
-    InvalidPresentation (no base64url).
+    "jkt_unexpected", "share_request_id_malformed", "share_entitlements_empty", "share_entitlements_repeated",
+    and what JSON is not; InvalidPresentation (no base64url).
     """
     with reported_as(InvalidShareRequest):
         message = wire.read_json(
@@ -187,6 +187,8 @@ def parse_share_request(body: bytes) -> ShareRequest:
         raise InvalidShareRequest(
             "share_request_id_malformed", "A request_id has 16 to 128 letters, digits and ._~- here."
         )
+    if message.entitlements == ():
+        raise InvalidShareRequest("share_entitlements_empty", "A share without any right is none.")
     if message.entitlements and len(set(message.entitlements)) != len(message.entitlements):
         raise InvalidShareRequest("share_entitlements_repeated", "An entitlement is named twice.")
     members = {name: getattr(message, name) for name in _ShareRequest.__struct_fields__}
