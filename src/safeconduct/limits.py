@@ -424,3 +424,12 @@ TRANSFER_LINK_CHARS = 4096
 
 TRANSFER_NAME_CHARS = 64
 """The name on a receiving card, which a person reads in a list."""
+
+MAILBOX_ANSWER_BYTES = 128 * 1024
+"""What a relay may answer a wallet: the largest payload, and display text of which every character is escaped."""
+
+PREVIEW_BYTES = 64 * 1024
+"""The page that a relay shows of a mailbox: two texts, an address and the style of the page."""
+
+RETRY_SECONDS = 30
+"""Longest pause that a relay may ask a wallet to make before it tries again."""

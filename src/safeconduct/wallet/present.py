@@ -50,7 +50,7 @@ async def present(
     """
     taken = await context.safe.run(store.take_instance, credential, reuse=reuse)
     try:
-        shown = _presentation(context, taken, disclose=disclose, audience=audience, nonce=nonce)
+        shown = presentation(context, taken, disclose=disclose, audience=audience, nonce=nonce)
     except SafeconductError:
         await context.safe.run(store.return_instance, taken)
         raise
@@ -58,9 +58,10 @@ async def present(
     return shown
 
 
-def _presentation(
+def presentation(
     context: Context, taken: Credential, *, disclose: Sequence[str], audience: str, nonce: bytes | None
 ) -> bytes:
+    """Return a presentation of one instance. Raises as `present`."""
     now = context.clock()
     if taken.held.expires is not None and taken.held.expires <= now:
         raise Rejected("credential_expired", "The credential has expired; ask its issuer for a new one.")
