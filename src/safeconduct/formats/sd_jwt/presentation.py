@@ -18,7 +18,7 @@ from safeconduct.trust import WAIVED, Waived
 
 
 def present(
-    token: str | bytes | VerifiedIssued,
+    token: str | bytes | VerifiedIssued | Held,
     *,
     holder: Signer | Waived,
     disclose: Disclose,
@@ -33,7 +33,7 @@ def present(
     """Return a presentation of an issued token: the chosen disclosures under a key binding.
 
     token: the issued token, or what `check_issued` returned for it, which is opened once for all
-    presentations.
+    presentations, or what `open_held` did, of whatever profile.
     holder: the key that the token confirms; WAIVED for a presentation that proves no possession, which has
     no audience, nonce and time (None).
     disclose: claim paths, each with everything inside it; or a function of path and value; or ALL. What
@@ -63,13 +63,16 @@ def present(
     return serialisation.write(envelope, shown, binding, form=form or envelope.form)
 
 
-def _held(token: str | bytes | VerifiedIssued, holder: Signer | Waived, accept: Collection[str]) -> Held:
+def _held(
+    token: str | bytes | VerifiedIssued | Held, holder: Signer | Waived, accept: Collection[str]
+) -> Held:
     public = holder if isinstance(holder, Waived) else holder.public
-    if not isinstance(token, VerifiedIssued):
+    if isinstance(token, str | bytes):
         return open_held(token, public, DEFAULT_PROFILES, accept)
-    if public is not WAIVED and token.held.holder != public:
+    held = token.held if isinstance(token, VerifiedIssued) else token
+    if public is not WAIVED and held.holder != public:
         raise Rejected("holder_key_mismatch", "The token is bound to another key.", rule="RFC 9901 §7.2")
-    return token.held
+    return held
 
 
 def _binding(
