@@ -1,4 +1,8 @@
-"""Base64url without padding (RFC 4648 §5, RFC 7515 §2): one text for each byte string, no other."""
+"""Base64url without padding (RFC 4648 §5, RFC 7515 §2): one text for each byte string, no other.
+
+Where older peers write ordinary base64, `encode_standard` and `decode_any` do; nothing that is signed or
+compared as text goes through those.
+"""
 
 import binascii
 from collections.abc import Collection, Iterable
@@ -11,6 +15,7 @@ _TO_LENIENT = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _RULE = "RFC 4648 §5"
 _PADDING = (b"", b"", b"==", b"=")
+_MOST_PADDING = 2
 # The last character of a group that is not full carries bits that stand for nothing and must be zero.
 _LAST = (frozenset(range(256)), frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 
@@ -34,7 +39,7 @@ def decode(text: str | bytes, *, max_bytes: int = limits.TOKEN_BYTES) -> bytes:
     Raises Malformed: "base64url_malformed" (not the one encoding of any bytes), "base64url_too_large".
     """
     if len(text) > (max_bytes * 4 + 2) // 3:
-        raise Malformed("base64url_too_large", "Base64url text is longer than allowed here.")
+        raise _too_large()
     try:
         encoded = text.encode("ascii") if isinstance(text, str) else text
         rest = len(encoded) & 3
@@ -44,6 +49,31 @@ def decode(text: str | bytes, *, max_bytes: int = limits.TOKEN_BYTES) -> bytes:
         return binascii.a2b_base64(encoded.translate(_TO_STANDARD) + _PADDING[rest], strict_mode=True)
     except ValueError as error:
         raise _malformed() from error
+
+
+def encode_standard(data: bytes) -> str:
+    """Returns `data` as ordinary base64 with padding (RFC 4648 §4)."""
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+def decode_any(text: str, *, max_bytes: int) -> bytes:
+    """Returns the bytes that `text` stands for in either alphabet, with padding, without, or with half of it.
+
+    Padding tells nothing that the length does not, and programs cut it off. Both alphabets in one text, or
+    stray trailing bits, are refused as by `decode`.
+
+    Raises Malformed: "base64url_malformed", "base64url_too_large".
+    """
+    if len(text) > max_bytes * 4 // 3 + 4:
+        raise _too_large()
+    bare = text.rstrip("=")
+    if len(text) - len(bare) > _MOST_PADDING:
+        raise _malformed()
+    if "+" in bare or "/" in bare:
+        if "-" in bare or "_" in bare:
+            raise _malformed()
+        bare = bare.replace("+", "-").replace("/", "_")
+    return decode(bare, max_bytes=max_bytes)
 
 
 def decode_each(texts: Collection[bytes]) -> list[bytes]:
@@ -71,6 +101,10 @@ def _lines(items: Iterable[bytes]) -> bytes:
 
 def _encode(data: bytes) -> bytes:
     return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_URL)
+
+
+def _too_large() -> Malformed:
+    return Malformed("base64url_too_large", "Base64url text is longer than allowed here.")
 
 
 def _malformed() -> Malformed:
