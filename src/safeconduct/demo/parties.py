@@ -196,8 +196,8 @@ async def open_parties(
     admin_url, admin_token = network.address("issuer-admin"), Secret("demonstration-only-token")
     settings = IssuerSettings(
         identifier=issuer.url,
-        port=_port(issuer.url),
-        admin_port=_port(admin_url),
+        port=port_of(issuer.url),
+        admin_port=port_of(admin_url),
         admin_token=admin_token,
         database=DatabaseUrl(f"sqlite:///{issuer.database}"),
         signing_key=KeyPlace(directory / "issuer-key.pem"),
@@ -208,7 +208,7 @@ async def open_parties(
     opened = open_issuer(settings, telemetry=issuer.telemetry(), clock=clock)
     async with (
         opened as listeners,
-        network.running(_recorded(listeners, issuer)),
+        network.running(recorded(listeners, issuer)),
         _wallet_server(wallet_server, issuer.url, network, clock),
         _verifier(verifier, issuer.url, directory, network, clock),
     ):
@@ -219,7 +219,7 @@ async def open_parties(
 async def _wallet_server(party: Party, issuer: str, network: Network, clock: Clock) -> AsyncIterator[None]:
     settings = WalletServerSettings(
         identifier=party.url,
-        port=_port(party.url),
+        port=port_of(party.url),
         admin_port=0,
         database=DatabaseUrl(f"sqlite:///{party.database}"),
         issuers=(issuer,),
@@ -227,7 +227,7 @@ async def _wallet_server(party: Party, issuer: str, network: Network, clock: Clo
     async with network.fetcher() as plain:
         fetcher: Fetcher = RecordingFetcher(plain, party=party.name, tape=party.tape)
         opened = open_wallet_server(settings, telemetry=party.telemetry(), clock=clock, fetcher=fetcher)
-        async with opened as listeners, network.running(_recorded(listeners, party)):
+        async with opened as listeners, network.running(recorded(listeners, party)):
             yield
 
 
@@ -241,17 +241,17 @@ async def _verifier(
     trust.write_bytes(json.dumps({issuer: document["jwks"]["keys"]}))
     settings = VerifierSettings(
         identifier=party.url,
-        port=_port(party.url),
+        port=port_of(party.url),
         admin_port=0,
         database=DatabaseUrl(f"sqlite:///{party.database}"),
         trust=trust,
     )
     opened = open_verifier(settings, telemetry=party.telemetry(), clock=clock)
-    async with opened as listeners, network.running(_recorded(listeners, party)):
+    async with opened as listeners, network.running(recorded(listeners, party)):
         yield
 
 
-def _recorded(listeners: Sequence[Listener], party: Party) -> list[Listener]:
+def recorded(listeners: Sequence[Listener], party: Party) -> list[Listener]:
     """The listeners, the public one of them recorded."""
     return [
         msgspec.structs.replace(listener, app=record(listener.app, party=party.name, tape=party.tape))
@@ -261,5 +261,5 @@ def _recorded(listeners: Sequence[Listener], party: Party) -> list[Listener]:
     ]
 
 
-def _port(url: str) -> int:
+def port_of(url: str) -> int:
     return urlsplit(url).port or 0

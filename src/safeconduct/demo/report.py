@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def print_tables(console: Console, story: "Story") -> None:
     """Print what happened, who saw what, and what came of the attacks."""
     console.print(_course(story))
-    console.print(_passages_table(story.passages))
-    console.print(_sightings_table(story.sightings))
+    console.print(passages_table("What passed the wallet server", story.passages))
+    console.print(sightings_table(story.sightings))
     console.print(
         "[dim]Found by searching what was recorded: every byte of HTTP in and out, every log line, every "
         "page of the databases, for each value raw, in hex and in base64url. The issuer's traffic is what "
@@ -54,15 +54,16 @@ def print_json(console: Console, story: "Story") -> None:
 
 def _course(story: "Story") -> Table:
     table = Table(title="The life of a credential", show_header=False, title_justify="left")
-    table.add_row("issued through the wallet server", _mark(not story.issued))
-    table.add_row("two claims presented, all others withheld", _mark(story.presented_as_chosen))
+    table.add_row("issued through the wallet server", mark(not story.issued))
+    table.add_row("two claims presented, all others withheld", mark(story.presented_as_chosen))
     for further in story.further:
-        table.add_row(further.name, _mark(further.kept))
+        table.add_row(further.name, mark(further.kept))
     return table
 
 
-def _passages_table(passages: tuple[Passage, ...]) -> Table:
-    table = Table(title="What passed the wallet server", title_justify="left")
+def passages_table(title: str, passages: tuple[Passage, ...]) -> Table:
+    """Return a table of exchanges, with nothing of them but their sizes."""
+    table = Table(title=title, title_justify="left")
     for heading in ("", "request", "bytes", "status", "bytes"):
         table.add_column(
             heading, justify="right" if heading in ("bytes", "status") else "left", overflow="fold"
@@ -74,7 +75,8 @@ def _passages_table(passages: tuple[Passage, ...]) -> Table:
     return table
 
 
-def _sightings_table(sightings: tuple[Sighting, ...]) -> Table:
+def sightings_table(sightings: tuple[Sighting, ...]) -> Table:
+    """Return a table of where each party has what; what breaks a promise is red."""
     table = Table(title="What each party saw", title_justify="left")
     parties = tuple(dict.fromkeys(sighting.party for sighting in sightings))
     table.add_column("secret")
@@ -104,5 +106,6 @@ def _cell(sighting: Sighting) -> str:
     return text if sighting.kept else f"[bold red]{text}[/bold red]"
 
 
-def _mark(good: bool) -> str:
+def mark(good: bool) -> str:
+    """Return the word for whether something is as promised."""
     return "[green]yes[/green]" if good else "[red]no[/red]"

@@ -80,9 +80,25 @@ async def sightings(
         "verifier": parties.verifier.known(),
     }
     return tuple(
-        _sighting(row, party, promise, known[party])
+        sighting(row.secret, row.needles, party=party, promise=promise, known=known[party])
         for row in _rows(secrets, frozenset(disclosed))
         for party, promise in zip(known, row.promises, strict=True)
+    )
+
+
+def sighting(
+    secret: str, needles: Sequence[Needle], *, party: str, promise: Promise, known: Mapping[str, bytes]
+) -> Sighting:
+    """Search what a party has for the needles of a kind. known: what it has, by a name for the place."""
+    findings = search(known, needles)
+    found = {finding.place for finding in findings}
+    return Sighting(
+        secret=secret,
+        party=party,
+        places=tuple(place for place in known if place in found),
+        promise=promise,
+        searched=len({needle.name for needle in needles}),
+        found=len({finding.needle for finding in findings}),
     )
 
 
@@ -109,17 +125,4 @@ def _rows(secrets: Secrets, disclosed: frozenset[str]) -> tuple[_Row, ...]:
         _Row("credential identifier", secrets.identifier, ("must", "never", "never", "any", "never")),
         _Row("offer and transaction code", secrets.offer, ("must", "never", "never", "any", "never")),
         _Row("access token", secrets.access_token, ("must", "never", "any", "any", "never")),
-    )
-
-
-def _sighting(row: _Row, party: str, promise: Promise, known: Mapping[str, bytes]) -> Sighting:
-    findings = search(known, row.needles)
-    found = {finding.place for finding in findings}
-    return Sighting(
-        secret=row.secret,
-        party=party,
-        places=tuple(place for place in known if place in found),
-        promise=promise,
-        searched=len({needle.name for needle in row.needles}),
-        found=len({finding.needle for finding in findings}),
     )
