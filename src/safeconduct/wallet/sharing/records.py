@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from safeconduct.protocols.transfer.payload import Payload
+
 Level = Literal["link", "pin", "key", "approve"]
 """How a share is bound to its receiver: by the link alone, a code besides, a known key, or a comparison."""
 
@@ -28,7 +30,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
     """A mailbox, as one party knows it.
 
     relay: base URL. id: "" until the relay has named it. claim: this party's, a UUID as text, for this
-    mailbox alone. created: id of the request that makes it. sequence: the last that the relay told.
+    mailbox alone. created: id of the request that makes it. sequence, state: the last that the relay told.
     """
 
     relay: str
@@ -36,6 +38,7 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     id: str = ""
     sequence: int = 0
+    state: Literal["unclaimed", "claimed", "relinquished"] | None = None
 
     @property
     def url(self) -> str:
@@ -44,6 +47,16 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "<Box>"
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A message that was sealed, and may have been sent; what is sent again is the same, by the same id."""
+
+    payload: Payload
+    request_id: str
+
+    def __repr__(self) -> str:
+        return "<Letter>"
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="given"):
@@ -55,6 +68,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="gi
     request_id, share_id: names at the issuer. offer: as it came. tx_code: the PIN. offer_expires: of both.
     secret: of this transfer alone. version: 1 for the payloads of the drafts. box: None without a relay.
     body: the message that makes the mailbox, kept so that it is the same each time. sent, received: counters.
+    letter: a message whose arrival is not certain.
     link: as it is given to the receiver. contact: whom it is for. outcome: how it ended.
     extra: what the steps of a level keep besides.
     """
@@ -86,6 +100,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="gi
     body: bytes | None = None
     sent: int = 0
     received: int = 0
+    letter: Letter | None = None
     link: str | None = None
     contact: str | None = None
     outcome: str | None = None
@@ -95,7 +110,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="gi
     def wiped(self) -> "Given":
         """The record without its secrets, for when nothing has to be sent any more."""
         return msgspec.structs.replace(
-            self, secret=b"", offer=None, tx_code=None, body=None, link=None, extra={}
+            self, secret=b"", offer=None, tx_code=None, body=None, letter=None, link=None, extra={}
         )
 
     def __repr__(self) -> str:
@@ -108,7 +123,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="ta
     version, level: as the link says; no level with the payloads of the drafts. box: None without a relay.
     dpop_key: the key that the offer's code is traded under, as text; "" before. key: URI of a holder key in a
     token. via: wallet server. offer, issuer, share_id, offer_expires: what came. tries: PINs that the issuer
-    refused. extra: what the steps of a level keep besides.
+    refused. letter: a message whose arrival is not certain. extra: what the steps of a level keep besides.
     """
 
     id: str
@@ -120,6 +135,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="ta
     box: Box | None = None
     sent: int = 0
     received: int = 0
+    letter: Letter | None = None
     dpop_key: str = ""
     key: str | None = None
     offer: dict[str, Any] | None = None

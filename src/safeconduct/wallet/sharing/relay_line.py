@@ -149,7 +149,7 @@ class RelayLine:
         return mailbox.lower()
 
     def _patience(self, wait: int) -> int:
-        return max(0, min(wait, limits.WAIT_SECONDS, int(self._context.patience) - _SPARE))
+        return max(0, min(wait, limits.WAIT_SECONDS, _longest_wait(self._context)))
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         named = {_CLAIM: self._box.claim, "Accept": _JSON, **headers}
@@ -194,6 +194,15 @@ class RelayLine:
         return Rejected(
             "relay_refused", f"The relay refused the request. (HTTP status {response.status}{_shown(code)})"
         )
+
+
+def polls(context: Context) -> bool:
+    """Tell whether the wallet is patient enough to let a relay keep a request."""
+    return _longest_wait(context) > 0
+
+
+def _longest_wait(context: Context) -> int:
+    return int(context.patience) - _SPARE
 
 
 _BY_STATUS = {

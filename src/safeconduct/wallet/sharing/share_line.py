@@ -152,9 +152,9 @@ async def open_line(context: Context, credential: str) -> SharesLine:
     return SharesLine(context, issuer, found, issuer.metadata.sharing)
 
 
-def is_lost(error: SafeconductError) -> bool:
-    """Tell whether the error leaves open what the issuer did."""
-    return isinstance(error, Unreachable | Unavailable)
+def is_open(error: SafeconductError) -> bool:
+    """Tell whether the error leaves open if there is a share of this name, or says that there is one."""
+    return error.code == "share_exists" or isinstance(error, Unreachable | Unavailable)
 
 
 def _not_allowed() -> Rejected:
@@ -175,6 +175,11 @@ _REFUSALS = {
     "invalid_nonce": "The issuer did not take its own nonce; try again.",
     "invalid_token": "The issuer did not take its own token; try again.",
 }
+REFUSED = frozenset({*_REFUSALS, "share_refused", "audience_foreign", "credential_expired"}) - {
+    "share_exists"
+}
+"""Codes after which there is no share: the issuer refused it, or was not asked."""
+
 _LATER = frozenset({500, 502, 503, 504})
 
 
