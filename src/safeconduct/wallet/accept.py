@@ -2,6 +2,7 @@
 
 import msgspec
 
+from safeconduct.crypto.keys import Key
 from safeconduct.protocols.oauth import metadata as server_metadata
 from safeconduct.protocols.oauth import urls
 from safeconduct.protocols.oauth.token import TokenRequest
@@ -54,12 +55,30 @@ async def accept(
     """
     _check_server(context, terms)
     invitation = await offers.read_offer(context, offer_uri, tx_code=tx_code, ask=terms.ask)
+    return await follow(context, invitation, terms, configuration=configuration)
+
+
+async def follow(
+    context: Context,
+    invitation: Invitation,
+    terms: Terms,
+    *,
+    configuration: str | None,
+    dpop_key: Key | None = None,
+    name: str | None = None,
+) -> Held | Waiting:
+    """Follow an offer that the user has agreed to: steps 2 to 5 of `accept`, with its errors.
+
+    dpop_key: what the code is traded under; with the same one again, an issuer that leases it takes it again.
+    name: id of the credential to be.
+    """
+    _check_server(context, terms)
     hint = invitation.grant.authorization_server
     issuer = await _meet(context, invitation.issuer, terms, server=hint)
     chosen = issuers.choose_configuration(issuer.metadata, invitation.configurations, configuration)
-    line = IssuerLine(context, issuer)
+    line = IssuerLine(context, issuer, dpop_key)
     grant = await _granted(context, line, issuer, chosen, invitation, terms)
-    return await _obtain(context, line, issuer, chosen, grant, terms, server=hint)
+    return await _obtain(context, line, issuer, chosen, grant, terms, server=hint, name=name)
 
 
 async def request(context: Context, identifier: str, terms: Terms, *, configuration: str) -> Held | Waiting:
@@ -131,6 +150,7 @@ async def _obtain(
     terms: Terms,
     *,
     server: str | None,
+    name: str | None = None,
 ) -> Held | Waiting:
     via = terms.via
     if via is not None and not issuer.encrypts:
@@ -146,6 +166,7 @@ async def _obtain(
         via=via,
         batch=_batch(context, issuer, terms.batch),
         key=terms.key,
+        name=name,
     )
     outcome = await obtain.ask(context, errand)
     return await later.wait(context, outcome, seconds=terms.wait)

@@ -71,15 +71,17 @@ async def begin(
     batch: int,
     key: str | None,
     replaces: str | None = None,
+    name: str | None = None,
 ) -> Errand:
     """Make the keys, and keep the request before it is sent.
 
     server: the authorization server that the offer named. via: the wallet server. batch: how many instances.
     key: URI of a holder key in a token. replaces: id of the credential that goes when this one comes.
+    name: id of the credential to be, a new one unless given.
     """
     keys = new_holder_keys(context, configuration, count=batch, place=key)
     pending = Pending(
-        id=context.random(ID_BYTES).hex(),
+        id=name or context.random(ID_BYTES).hex(),
         stage="requested",
         issuer=issuer.identifier,
         server=server,

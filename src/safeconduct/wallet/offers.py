@@ -63,7 +63,7 @@ async def read_offer(context: Context, uri: str, *, tx_code: str | None, ask: As
             "grant_unsupported",
             "The offer names no way that this wallet knows; ask for another, or use `wallet request`.",
         )
-    code = _tx_code(grant.tx_code if isinstance(grant, PreAuthorizedGrant) else None, tx_code)
+    code = check_tx_code(grant.tx_code if isinstance(grant, PreAuthorizedGrant) else None, tx_code)
     _confirm(
         ask,
         Question(
@@ -113,7 +113,11 @@ def _host(url: str) -> str:
     return urlsplit(url).netloc
 
 
-def _tx_code(expected: offers.TxCode | None, given: str | None) -> str | None:
+def check_tx_code(expected: offers.TxCode | None, given: str | None) -> str | None:
+    """Return the transaction code to send, None where none is wanted.
+
+    Raises Rejected: tx_code_needed, tx_code_unwanted, tx_code_form.
+    """
     if expected is None:
         if given is not None:
             raise Rejected(
