@@ -143,9 +143,31 @@ def status(
     _serve(("status",), config=config, check=check, overrides=overrides, workers=workers, as_json=as_json)
 
 
+@app.command()
+def relay(
+    config: Config = None,
+    check: Check = False,
+    host: Host = None,
+    port: Port = None,
+    admin_port: AdminPort = None,
+    workers: Workers = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Keep mailboxes through which wallets transfer what the relay cannot read.
+
+    The setting `identifier` is the public base URL, with which all links begin.
+
+    \b
+    Example:
+      SAFECONDUCT_RELAY__IDENTIFIER=https://relay.example safeconduct serve relay --port 8480
+    """
+    overrides = {"host": host, "port": port, "admin_port": admin_port}
+    _serve(("relay",), config=config, check=check, overrides=overrides, workers=workers, as_json=as_json)
+
+
 @app.command("all")
 def every(config: Config = None, check: Check = False, workers: Workers = 1, as_json: AsJson = False) -> None:
-    """Run issuer, wallet server, verifier and the host of status, each on its ports.
+    """Run issuer, wallet server, verifier, the host of status and the relay, each on its ports.
 
     They share one process; with --workers, each has that many of its own. The verifier is left out unless its
     setting `trust` names a file.
@@ -154,7 +176,7 @@ def every(config: Config = None, check: Check = False, workers: Workers = 1, as_
     Example:
       SAFECONDUCT_ISSUER__ADMIN_TOKEN=$(openssl rand -hex 16) safeconduct serve all
     """
-    sections = ("issuer", "wallet_server", "verifier", "status")
+    sections = ("issuer", "wallet_server", "verifier", "status", "relay")
     _serve(sections, config=config, check=check, overrides={}, workers=workers, as_json=as_json)
 
 
@@ -288,6 +310,10 @@ def _opening(
         from safeconduct.services.status import open_status
 
         return open_status(settings, telemetry=telemetry, clock=clock)
+    if section == "relay":
+        from safeconduct.services.relay import open_relay
+
+        return open_relay(settings.relay, telemetry=telemetry, clock=clock)
     from safeconduct.services.verifier import open_verifier
 
     return open_verifier(settings.verifier, telemetry=telemetry, clock=clock)

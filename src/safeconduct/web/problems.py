@@ -1,7 +1,8 @@
 """The one place where an error becomes HTTP.
 
 A SafeconductError says its OAuth name and status by its class; an instance or class may also carry
-`http_headers`. Whatever else was raised is our fault, and the peer learns nothing about it.
+`http_headers`, and a `problem_type` (RFC 9457 §3.1.1) where clients have to tell it from its like. Whatever
+else was raised is our fault, and the peer learns nothing about it.
 """
 
 from collections.abc import Callable, Mapping
@@ -73,6 +74,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     rule: str = ""
     headers: Mapping[str, str] = {}
     expected: bool = True
+    type: str = "about:blank"
 
 
 Problems = Callable[[Fault], Response]
@@ -89,6 +91,7 @@ def fault_of(error: Exception) -> Fault:
             reason=error.reason,
             rule=error.rule,
             headers=getattr(error, "http_headers", {}),
+            type=getattr(error, "problem_type", "about:blank"),
         )
     if isinstance(error, HTTPException):
         return _routing_fault(error)
@@ -108,7 +111,7 @@ def OAUTH(fault: Fault) -> Response:  # noqa: N802  reads as the constant it is 
 def RFC9457(fault: Fault) -> Response:  # noqa: N802
     """A problem document (RFC 9457), with the error's code and the clause that was broken."""
     content: dict[str, Any] = {
-        "type": "about:blank",
+        "type": fault.type,
         "title": HTTPStatus(fault.status).phrase,
         "status": fault.status,
         "detail": fault.reason,

@@ -1,4 +1,4 @@
-"""Claims: what a party proves itself with at a mailbox, and how a receiver proves that it has the link's secret.
+"""Claims: by what a mailbox knows its parties, and how a receiver proves that it has the link's secret.
 
 A claim is a random UUID that its party makes for one mailbox. Whoever reads first binds the mailbox, so one
 who knows only the path could spoil it. A sender may therefore leave a public key whose private half follows
@@ -40,12 +40,14 @@ def read_claim_key(text: str) -> bytes:
         raw = b64.decode(text, max_bytes=_KEY_BYTES)
         PublicKey.from_raw(raw, "Ed25519")
     except SafeconductError:
-        raise Malformed("claim_key_malformed", "claimKey is not an Ed25519 public key in base64url.") from None
+        raise Malformed(
+            "claim_key_malformed", "claimKey is not an Ed25519 public key in base64url."
+        ) from None
     return raw
 
 
 def read_proof(text: str) -> bytes:
-    """Returns the signature in `Mailbox-Claim-Proof` (base64url). Raises ClaimProofWrong "claim_proof_wrong"."""
+    """Returns the signature in a `Mailbox-Claim-Proof` (base64url). Raises ClaimProofWrong."""
     try:
         return b64.decode(text, max_bytes=_SIGNATURE_BYTES)
     except Malformed:
@@ -58,7 +60,9 @@ def verify_proof(claim_key: bytes, proof: bytes | None, *, mailbox: bytes, claim
     Raises ClaimProofWrong "claim_proof_missing", "claim_proof_wrong".
     """
     if proof is None:
-        raise ClaimProofWrong("claim_proof_missing", "The first reader of this mailbox has to send a claim proof.")
+        raise ClaimProofWrong(
+            "claim_proof_missing", "The first reader of this mailbox has to send a claim proof."
+        )
     try:
         key = PublicKey.from_raw(claim_key, "Ed25519")
         key.verify(proof, claim_message(uuid_text(mailbox), uuid_text(claim)))

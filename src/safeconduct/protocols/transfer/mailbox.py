@@ -110,7 +110,7 @@ class TransitionRefused(Rejected):
 
 
 class Mailbox(msgspec.Struct, frozen=True, kw_only=True):
-    """A mailbox in force. Claims are digests, payloads the bytes of their JSON; requests: windows of digests."""
+    """A mailbox in force. Claims are digests, payloads JSON; requests: windows of digests."""
 
     state: State
     rights: int
@@ -174,7 +174,7 @@ def claimed(mailbox: Mailbox, claim: bytes) -> Mailbox:
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):
-    """What a party wants to write. request: digest. if_sequence: the sequence that the writer has seen last."""
+    """What a party wants to write. request: digest. if_sequence: the one that the writer has seen last."""
 
     payload: bytes
     request: bytes

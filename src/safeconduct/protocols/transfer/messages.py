@@ -97,7 +97,10 @@ class Headers(msgspec.Struct, frozen=True):
         return found
 
     def request_id(self) -> bytes:
-        """Returns the request's id, 16 bytes. Raises Malformed "request_id_missing", "request_id_malformed"."""
+        """Returns the request's id, 16 bytes.
+
+        Raises Malformed "request_id_missing", "request_id_malformed".
+        """
         found = self.optional_request_id()
         if found is None:
             raise Malformed("request_id_missing", f"The header field {REQUEST_ID} is missing.")
@@ -127,7 +130,7 @@ class Headers(msgspec.Struct, frozen=True):
         return _number(self.values.get(KNOWN_SEQUENCE), "sequence_malformed", KNOWN_SEQUENCE)
 
     def wait(self, *, most: int) -> int:
-        """Returns the seconds that a reader waits for news, at most `most`. Raises Malformed "wait_malformed"."""
+        """Returns the seconds that a reader waits, at most `most`. Raises Malformed "wait_malformed"."""
         found = _number(self.values.get(WAIT), "wait_malformed", WAIT)
         return 0 if found is None else min(found, most)
 
@@ -315,4 +318,6 @@ def _number(text: str | None, code: str, name: str) -> int | None:
 
 
 def _time_malformed() -> Malformed:
-    return Malformed("mailbox_expiration_malformed", "mailboxConfiguration.expiration is not a time of RFC 3339.")
+    return Malformed(
+        "mailbox_expiration_malformed", "mailboxConfiguration.expiration is not a time of RFC 3339."
+    )

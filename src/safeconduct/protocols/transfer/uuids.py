@@ -1,4 +1,4 @@
-"""UUIDs as mailboxes, claims and requests have them (RFC 4122 §3): in either case of letters, compared as bytes."""
+"""UUIDs of mailboxes, claims and requests (RFC 4122 §3): in either case of letters, compared as bytes."""
 
 import re
 
