@@ -433,3 +433,13 @@ PREVIEW_BYTES = 64 * 1024
 
 RETRY_SECONDS = 30
 """Longest pause that a relay may ask a wallet to make before it tries again."""
+
+
+# Shares at the issuer.
+
+SHARES_REMEMBERED = 128
+"""Shares of one credential that are remembered, with those that ended within a day: a sender that makes and
+cancels them without end fills nothing."""
+
+SHARES_LAPSED = 256
+"""Shares whose time has come that one transaction deals with: each may revoke several credentials."""

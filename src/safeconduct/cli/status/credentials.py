@@ -25,12 +25,12 @@ def change(
     check_expressible(to, bits=issuer.status_list_bits)
 
     def in_one(connection: Connection) -> int:
-        random = secrets.token_bytes
+        random, now = secrets.token_bytes, operating.clock()
         changed = 0
         for one in issued:
-            changed += management_store.change_standing(connection, issuer.url, one, to, random)
+            changed += management_store.change_standing(connection, issuer.url, one, to, random, now=now)
         for one in references:
-            changed += management_store.change_standings_of(connection, issuer.url, one, to, random)
+            changed += management_store.change_standings_of(connection, issuer.url, one, to, random, now=now)
         return changed
 
     async def do() -> int:

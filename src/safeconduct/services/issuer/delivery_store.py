@@ -1,11 +1,14 @@
 """What the issuer remembers of deliveries: each function is one transaction, safe under several processes."""
 
+import secrets
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, select, update
 
 from safeconduct.encoding import json
+from safeconduct.ids import Random
 from safeconduct.protocols.oauth.dpop import DpopProof
 from safeconduct.protocols.openid4vci.errors import (
     CredentialRequestDenied,
@@ -14,7 +17,7 @@ from safeconduct.protocols.openid4vci.errors import (
     InvalidTransactionId,
 )
 from safeconduct.protocols.openid4vci.notification import NotificationEvent
-from safeconduct.services.issuer import deferral, event_store
+from safeconduct.services.issuer import deferral, event_store, share_moves, share_redemption
 from safeconduct.services.issuer.digests import proof_digest
 from safeconduct.services.issuer.event_store import Event, EventKind
 from safeconduct.services.issuer.grant_store import (
@@ -26,12 +29,14 @@ from safeconduct.services.issuer.grant_store import (
     token_invalid,
 )
 from safeconduct.services.issuer.grants import State
+from safeconduct.services.issuer.share_redemption import ShareTerms
 from safeconduct.services.issuer.tables import (
     deliveries,
     grants,
     identifiers,
     issued,
     notifications,
+    shares,
     tokens,
     transactions,
 )
@@ -61,11 +66,14 @@ _ACCESS = Prepared(
         grants.c.subject,
         grants.c.own_reference,
         grants.c.deferred,
+        grants.c.share_id,
     )
     .join(grants, grants.c.id == tokens.c.grant_id)
     .where(IN_FORCE)
 )
-_GRANT_STATE = Prepared(select(grants.c.state).join(tokens, grants.c.id == tokens.c.grant_id).where(IN_FORCE))
+_GRANT = Prepared(
+    select(grants.c.state, grants.c.share_id).join(tokens, grants.c.id == tokens.c.grant_id).where(IN_FORCE)
+)
 _DATASETS = Prepared(
     select(
         identifiers.c.digest, identifiers.c.configuration_id, identifiers.c.named, identifiers.c.remaining
@@ -95,6 +103,7 @@ _ISSUED = Prepared.insert(
     "count",
     "state",
     "status",
+    "grant_id",
     "issued_at",
     "purge_at",
 )
@@ -127,6 +136,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: of the token. client_id: None for an anonymous wallet. claims: JSON, None if a source has them
     or they are erased. deferred: management approves each issuance.
     delivered: by their digests, deliveries that may be asked for again.
+    share: what a share says of the credential, if the token is for the offer of one.
     """
 
     grant_id: str
@@ -139,6 +149,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     deferred: bool
     datasets: tuple[Dataset, ...]
     delivered: Mapping[bytes, Made]
+    share: ShareTerms | None = None
 
     def __repr__(self) -> str:
         return f"<Access to {len(self.datasets)} datasets>"
@@ -150,6 +161,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     digest: of the delivery. made: what to note of it. expires_at: until when the same may be asked for again.
     notification_digest: None if no `notification_id` goes with it. event: for the webhook; None without one.
     purge_at: when the issued row goes.
+    holders: thumbprints in base64url of the keys that they are bound to; a share is refused without.
+    movable: whether they may be moved to another holder; then what the grant gave is remembered with it.
     """
 
     tenant: str
@@ -164,6 +177,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     notification_digest: bytes | None
     event: Event | None
     purge_at: int
+    holders: tuple[str, ...] = ()
+    movable: bool = False
 
     def __repr__(self) -> str:
         return f"<Delivery of {self.count}>"
@@ -237,25 +252,44 @@ def admit(
         deferred=row.deferred,
         datasets=_datasets(connection, row.grant_id, narrowed),
         delivered=_delivered(connection, row.grant_id),
+        share=None if row.share_id is None else share_redemption.terms_of(connection, row.share_id),
     )
 
 
-def deliver(connection: Connection, delivery: Delivery, cost: Cost, *, now: int) -> Made:
+def deliver(
+    connection: Connection,
+    delivery: Delivery,
+    cost: Cost,
+    *,
+    now: int,
+    random: Random = secrets.token_bytes,
+) -> Made:
     """Uses up what a delivery costs and notes it, or nothing; returns what is noted of it.
 
     If it was made before, it costs the nonces only, and what was noted then is returned.
     The credentials are signed and sealed before, and leave the issuer only after this has been kept. So of
     two requests at once one is answered, and a process that dies leaves either all or nothing of it.
+    For the offer of a share, the sender's credential must be valid at this moment, and a move suspends it.
     Raises InvalidToken "token_invalid", InvalidNonce "proof_nonce_used", CredentialRequestDenied
-    "identifier_used_up".
+    "identifier_used_up"; for a share also as `share_redemption.deliver`.
     """
-    state = _grant_state(connection, delivery, now)
+    grant = _grant(connection, delivery, now)
     _use_nonces(connection, cost)
     before = _delivered_before(connection, delivery.digest)
     if before is not None:
         return before
     _use_credit(connection, cost.identifier_digest, delivery.count)
-    _note(connection, delivery, state, now)
+    if grant.share_id is not None:
+        share_redemption.deliver(
+            connection,
+            grant.share_id,
+            delivery.made.issued_id,
+            holders=delivery.holders,
+            revocable=bool(delivery.made.places),
+            now=now,
+            random=random,
+        )
+    _note(connection, delivery, grant.state, now)
     return delivery.made
 
 
@@ -263,9 +297,10 @@ def defer(connection: Connection, deferred: Deferral, cost: Cost, *, now: int) -
     """Keeps a request that is answered later, unless it is kept already; it costs what a delivery does.
 
     It takes all credit that the identifier has: there will be one delivery. The grant lives as long as the
-    transaction. Raises as `deliver`.
+    transaction. Raises as `deliver`; CredentialRequestDenied "share_not_deferred".
     """
-    find_token(connection, deferred.tenant, deferred.token_digest, now=now)
+    token = find_token(connection, deferred.tenant, deferred.token_digest, now=now)
+    _check_not_shared(connection, token.grant_id)
     _use_nonces(connection, cost)
     if is_promised(connection, deferred.digest):
         return
@@ -329,10 +364,15 @@ def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) ->
     From now on the transaction lives until `delivery.expires_at` only. Raises InvalidToken "token_invalid",
     InvalidTransactionId "transaction_unknown", CredentialRequestDenied "transaction_denied".
     """
-    state = _grant_state(connection, delivery, now)
+    grant = _grant(connection, delivery, now)
     before = _delivered_before(connection, delivery.digest)
     if before is not None:
         return before
+    moving = delivery.movable and share_moves.is_moving(
+        connection, delivery.grant_id, delivery.configuration_id
+    )
+    if moving:
+        raise _denied()
     row = connection.execute(
         select(transactions.c.state).where(
             transactions.c.digest == delivery.digest, transactions.c.expires_at > now
@@ -347,7 +387,7 @@ def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) ->
         .where(transactions.c.digest == delivery.digest)
         .values(state=deferral.advance(row.state, "deliver"), expires_at=delivery.expires_at)
     )
-    _note(connection, delivery, state, now)
+    _note(connection, delivery, grant.state, now)
     return delivery.made
 
 
@@ -368,16 +408,18 @@ def notify(
     announce: Callable[[EventKind, str, str, str | None], Event | None],
     *,
     now: int,
+    random: Random = secrets.token_bytes,
 ) -> None:
-    """Notes what a wallet says became of a delivery. Said again, it changes nothing.
+    """Notes what a wallet says became of a delivery. Said again, it changes nothing. It settles a move.
 
     announce: makes the event for the webhook from the new state, configuration, issued id and own reference.
     What is accepted or deleted need not be delivered again. Raises InvalidNotificationId
     "notification_unknown".
     """
     row = connection.execute(
-        select(issued)
+        select(issued, shares.c.id.label("share_id"))
         .join(notifications, notifications.c.issued_id == issued.c.id)
+        .outerjoin(shares, and_(shares.c.issued_id == issued.c.id, shares.c.state == "issued"))
         .where(
             notifications.c.digest == digest,
             notifications.c.grant_id == grant_id,
@@ -393,6 +435,8 @@ def notify(
     connection.execute(update(notifications).where(notifications.c.digest == digest).values(event=event))
     if after != "failed":
         connection.execute(delete(deliveries).where(deliveries.c.issued_id == row.id))
+    if row.share_id is not None:
+        share_redemption.notified(connection, row.share_id, after, now=now, random=random)
     told = announce(after, row.configuration_id, row.id, row.own_reference)
     if told is not None:
         event_store.append(connection, told)
@@ -410,7 +454,7 @@ def forget(connection: Connection, now: int) -> None:
         .where(
             grants.c.state == "issued",
             grants.c.claims.is_not(None),
-            ~exists().where(identifiers.c.grant_id == grants.c.id, identifiers.c.remaining > 0),
+            ~exists().where(identifiers.c.grant_id == grants.c.id, identifiers.c.remaining != 0),
             ~exists().where(deliveries.c.grant_id == grants.c.id),
             ~exists().where(transactions.c.grant_id == grants.c.id),
         )
@@ -418,13 +462,19 @@ def forget(connection: Connection, now: int) -> None:
     )
 
 
-def _grant_state(connection: Connection, delivery: Delivery, now: int) -> State:
-    """The state of the grant, if the token is still in force."""
-    row = _GRANT_STATE.first(connection, tenant=delivery.tenant, digest=delivery.token_digest, now=now)
+def _grant(connection: Connection, delivery: Delivery, now: int) -> Any:
+    """The state of the grant and its share, if the token is still in force."""
+    row = _GRANT.first(connection, tenant=delivery.tenant, digest=delivery.token_digest, now=now)
     if row is None:
         raise token_invalid()
-    state: State = row.state
-    return state
+    return row
+
+
+def _check_not_shared(connection: Connection, grant_id: str) -> None:
+    """A share is of what the sender has; there is nothing to wait for."""
+    known = select(grants.c.share_id).where(grants.c.id == grant_id)
+    if connection.execute(known).scalar() is not None:
+        raise CredentialRequestDenied("share_not_deferred", "The credential of a share is issued at once.")
 
 
 def _datasets(connection: Connection, grant_id: str, narrowed: Collection[str] | None) -> tuple[Dataset, ...]:
@@ -463,6 +513,7 @@ def _note(connection: Connection, delivery: Delivery, state: State, now: int) ->
         count=delivery.count,
         state="delivered",
         status=msgspec.json.encode(delivery.made.places).decode() if delivery.made.places else None,
+        grant_id=delivery.grant_id if delivery.movable else None,
         issued_at=now,
         purge_at=delivery.purge_at,
     )

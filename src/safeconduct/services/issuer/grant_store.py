@@ -7,7 +7,7 @@ the refusal; one that raises keeps nothing.
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, update
 
 from safeconduct.encoding import json
 from safeconduct.errors import Rejected
@@ -102,9 +102,13 @@ def revoke(connection: Connection, grant_id: str) -> None:
 
 
 def expire(connection: Connection, now: int) -> None:
-    """Ends the grants whose time is over."""
+    """Ends the grants whose time is over; an offer of a share ends with the share, until it was issued."""
     open_states = frozenset(life.STATES) - life.FINAL
-    late = select(grants).where(grants.c.state.in_(open_states), grants.c.expires_at <= now)
+    late = select(grants).where(
+        grants.c.state.in_(open_states),
+        grants.c.expires_at <= now,
+        or_(grants.c.share_id.is_(None), grants.c.state == "issued"),
+    )
     for grant in connection.execute(late).all():
         move(connection, grant, "expire")
 

@@ -4,6 +4,8 @@ pending: offered. authorized: a user has logged in and consented, and an authori
 redeemed: traded for a token. issued: a credential was delivered, there may be more to have.
 closed: over after that. expired, cancelled: over before or in spite of it. locked: stopped because of misuse,
 too many wrong transaction codes or a code that came twice.
+
+The offer of a share is released if its receiver, who had a lease of it, never asked for the credential.
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ Event = Literal[
     "authorize",
     "redeem",
     "retry",
+    "release",
     "wrong_tx_code",
     "last_wrong_tx_code",
     "replay",
@@ -38,6 +41,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     ("authorized", "cancel"): "cancelled",
     ("authorized", "expire"): "expired",
     ("redeemed", "retry"): "redeemed",
+    ("redeemed", "release"): "pending",
     ("redeemed", "deliver"): "issued",
     ("redeemed", "replay"): "locked",
     ("redeemed", "cancel"): "cancelled",

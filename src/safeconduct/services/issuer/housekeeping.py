@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from safeconduct import limits
 from safeconduct.clock import Clock
-from safeconduct.services.issuer import delivery_store, grant_store, retention_store
+from safeconduct.services.issuer import delivery_store, grant_store, retention_store, share_store
 from safeconduct.services.issuer.cards import Cards
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.settings import SettingsError
@@ -31,6 +32,8 @@ class Housekeeping:
     async def sweep(self) -> None:
         """Deletes what has expired, and destroys the keys of past epochs in the database and in memory."""
         now = self._clock()
+        while await self._database.run(share_store.lapse_due, now=now, limit=limits.SHARES_LAPSED):
+            pass  # until none is due: each turn leaves the database to others for a while
         await self._database.run(grant_store.sweep, now=now, keep_grants_since=now - GRANT_MEMORY)
         await self._database.run(delivery_store.forget, now)
         await self._database.run(retention_store.purge, now=now, keep_events_since=now - EVENT_MEMORY)

@@ -68,11 +68,17 @@ class Management:
         """Revokes, suspends or reinstates the credentials of one delivery; returns how many have changed.
 
         Verifiers learn of it when the status is next published. Raises IssuedUnknown "issued_unknown",
-        Rejected "status_absent", "status_not_expressible", StandingFinal "status_final".
+        Rejected "status_absent", "status_not_expressible", StandingFinal "status_final", MoveUnderWay
+        "move_under_way".
         """
         check_expressible(to, bits=self._tenant.settings.status_list_bits)
         return await self._tenant.database.run(
-            management_store.change_standing, self._tenant.url, issued_id, to, self._tenant.random
+            management_store.change_standing,
+            self._tenant.url,
+            issued_id,
+            to,
+            self._tenant.random,
+            now=self._tenant.clock(),
         )
 
     async def deferred(self, *, state: DeferredState | None, page: Page) -> list[DeferredView]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from safeconduct.errors import Rejected
 from safeconduct.ids import Random
+from safeconduct.services.issuer import share_life, share_moves
 from safeconduct.services.issuer.grants import TransitionRefused
 from safeconduct.services.issuer.paging import Page, Span
 from safeconduct.services.issuer.tables import grants, issued, transactions
@@ -77,19 +78,23 @@ def find_issued(
     return [_issued_view(row, standings) for row in rows]
 
 
-def change_standing(connection: Connection, tenant: str, issued_id: str, to: Standing, random: Random) -> int:
+def change_standing(
+    connection: Connection, tenant: str, issued_id: str, to: Standing, random: Random, *, now: int
+) -> int:
     """Revokes, suspends or reinstates the credentials of one delivery; returns how many have changed.
 
-    Raises IssuedUnknown "issued_unknown", and as `places.change_standing`.
+    With a credential that is revoked end all shares of it, and what they gave is revoked; that is not
+    counted. If a move has suspended it, what is asked for holds when the move comes to nothing.
+    Raises IssuedUnknown "issued_unknown", MoveUnderWay "move_under_way", and as `places.change_standing`.
     """
     known = select(issued.c.id).where(issued.c.tenant == tenant, issued.c.id == issued_id)
     if connection.execute(known).first() is None:
         raise IssuedUnknown("issued_unknown", "No such credential was issued, or it is not remembered.")
-    return places.change_standing(connection, issued_id, to, random)
+    return _change(connection, issued_id, to, random, now=now)
 
 
 def change_standings_of(
-    connection: Connection, tenant: str, reference: str, to: Standing, random: Random
+    connection: Connection, tenant: str, reference: str, to: Standing, random: Random, *, now: int
 ) -> int:
     """As `change_standing`, for all that was issued under a reference and has a status."""
     known = select(issued.c.id).where(issued.c.tenant == tenant, issued.c.own_reference == reference)
@@ -97,7 +102,7 @@ def change_standings_of(
     if not ids:
         raise IssuedUnknown("issued_unknown", "No such credential was issued, or it is not remembered.")
     listed = [one for one in ids if places.standings(connection, [one])]
-    return sum(places.change_standing(connection, one, to, random) for one in listed or ids)
+    return sum(_change(connection, one, to, random, now=now) for one in listed or ids)
 
 
 def list_deferred(
@@ -135,6 +140,15 @@ def decide(connection: Connection, tenant: str, transaction_id: str, verdict: Ve
     connection.execute(
         update(transactions).where(transactions.c.id == transaction_id).values(state=verdict, **erased)
     )
+
+
+def _change(connection: Connection, issued_id: str, to: Standing, random: Random, *, now: int) -> int:
+    if share_moves.override_move(connection, issued_id, to):
+        return 0
+    changed = places.change_standing(connection, issued_id, to, random)
+    if to == "invalid":
+        share_life.credential_revoked(connection, issued_id, now=now, random=random)
+    return changed
 
 
 def _issued_view(row: Row[Any], standings: Mapping[str, Standing]) -> IssuedView:

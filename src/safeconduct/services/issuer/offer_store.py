@@ -22,7 +22,10 @@ from safeconduct.services.issuer.tables import grants
 
 
 class NewGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant to be stored; the digests are SHA-256, `tx_digest` keyed with the code."""
+    """A grant to be stored; the digests are SHA-256, `tx_digest` keyed with the code.
+
+    share_id: of the share that the offer belongs to; None for the issuer's own.
+    """
 
     tenant: str
     id: str
@@ -39,6 +42,7 @@ class NewGrant(msgspec.Struct, frozen=True, kw_only=True):
     deferred: bool
     created_at: int
     expires_at: int
+    share_id: str | None = None
 
     def __repr__(self) -> str:
         return f"<NewGrant expires_at={self.expires_at}>"
@@ -94,6 +98,7 @@ def add_grant(connection: Connection, grant: NewGrant) -> None:
             "subject": grant.subject,
             "own_reference": grant.own_reference,
             "deferred": grant.deferred,
+            "share_id": grant.share_id,
             "created_at": grant.created_at,
             "expires_at": grant.expires_at,
         },
@@ -112,9 +117,12 @@ def list_grants(
     page: Page,
     now: int,
 ) -> list[GrantView]:
-    """Returns a page of grants, the newest first. state, reference: only those."""
+    """Returns a page of grants, the newest first. state, reference: only those.
+
+    Offers that holders made by sharing are not among them: they are seen and ended as shares.
+    """
     expire(connection, now)
-    query = select(grants).where(grants.c.tenant == tenant)
+    query = select(grants).where(grants.c.tenant == tenant, grants.c.share_id.is_(None))
     if state is not None:
         query = query.where(grants.c.state == state)
     if reference is not None:
@@ -165,6 +173,6 @@ def _view(row: Row[Any]) -> GrantView:
 
 def _grant_of(connection: Connection, tenant: str, grant_id: str) -> Row[Any]:
     grant = grant_by_id(connection, grant_id)
-    if grant.tenant != tenant:
+    if grant.tenant != tenant or grant.share_id is not None:
         raise offer_unknown()
     return grant

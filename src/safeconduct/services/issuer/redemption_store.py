@@ -5,6 +5,7 @@ the refusal; one that raises keeps nothing, neither of the code nor of the proof
 """
 
 import hmac
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,14 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from safeconduct.encoding import json
+from safeconduct.ids import Random
 from safeconduct.protocols.oauth import pkce
 from safeconduct.protocols.oauth.authorization_details import CredentialDetail, GrantedDetail
 from safeconduct.protocols.oauth.errors import InvalidGrant, InvalidRequest
-from safeconduct.services.issuer import grant_store
+from safeconduct.services.issuer import grant_store, share_redemption
 from safeconduct.services.issuer import grants as life
 from safeconduct.services.issuer.digests import digest_of
-from safeconduct.services.issuer.grant_store import configuration_ids_of, move, revoke
+from safeconduct.services.issuer.grant_store import configuration_ids_of, grant_by_id, move, revoke
 from safeconduct.services.issuer.tables import grants, identifiers, refresh_tokens, tokens, transactions
 from safeconduct.services.issuer.wishes import Scopes, Wish, narrowed, wish_or_all
 from safeconduct.storage.prepared import Prepared
@@ -130,7 +132,13 @@ class Granted(msgspec.Struct, frozen=True):
 
 
 def redeem_grant(
-    connection: Connection, code: PreAuthorized, wanted: Wanted, token: NewToken, *, now: int
+    connection: Connection,
+    code: PreAuthorized,
+    wanted: Wanted,
+    token: NewToken,
+    *,
+    now: int,
+    random: Random = secrets.token_bytes,
 ) -> Granted | InvalidGrant:
     """Trades a pre-authorized code for a token: returns what it is good for, or the refusal.
 
@@ -145,6 +153,8 @@ def redeem_grant(
     - A credential has been delivered. Then a theft would be over, and locking would only let anybody who has
       seen the offer stop its holder.
 
+    The offer of a share is another matter, for its link may have many readers: see `_redeem_share`.
+
     Raises, and so keeps nothing: InvalidGrant "code_unknown"; InvalidDpopProof "dpop_replayed";
     InvalidRequest "tx_code_missing", "tx_code_unexpected"; InvalidAuthorizationDetails "details_not_offered".
     """
@@ -152,7 +162,9 @@ def redeem_grant(
     if grant.state == "authorized":
         raise _code_unknown()  # an authorization code, whatever the request calls it
     grant_store.remember_proof(connection, token.proof_digest, expires_at=token.proof_expires_at)
-    fits = hmac.compare_digest(grant.tx_digest or b"", code.tx_digest or b"")
+    if grant.share_id is not None:
+        return _redeem_share(connection, grant, code, wanted, token, now=now, random=random)
+    fits = _tx_code_fits(grant, code)
     if grant.state in life.TRADED:
         return _repeated(connection, grant, code, wanted, token, fits=fits)
     _check_tx_code_presence(grant, code)
@@ -255,6 +267,55 @@ def _repeated(
     return _give(
         connection, grant, "retry", wish, token, client_id=code.client_id, redeemed_at=grant.redeemed_at
     )
+
+
+def _redeem_share(
+    connection: Connection,
+    grant: Row[Any],
+    code: PreAuthorized,
+    wanted: Wanted,
+    token: NewToken,
+    *,
+    now: int,
+    random: Random,
+) -> Granted | InvalidGrant:
+    """As `redeem_grant`, for the offer of a share: one receiver, one credential, no refresh token.
+
+    Who redeems first has a lease: it may repeat until it gets its credential, and others are refused without
+    any harm to it. If it gets none until the lease ends, the offer is open again. The refusals are those of
+    `share_redemption.lease`.
+    """
+    given = share_redemption.lease(connection, grant, token.thumbprint, now=now, random=random)
+    if isinstance(given, InvalidGrant):
+        return given
+    if given.event == "retry" and not _tx_code_fits(grant, code):
+        return _code_used()
+    if given.event == "retry":
+        revoke(connection, grant.id)
+    else:
+        grant = grant_by_id(connection, grant.id)  # the end of a lease may have released it
+        _check_tx_code_presence(grant, code)
+        if not _tx_code_fits(grant, code):
+            last = grant.attempts_left <= 1
+            share_redemption.tx_code_was_wrong(connection, given.share, last=last, now=now)
+            return _count_attempt(connection, grant)
+    wish = wish_or_all(
+        wanted.details, wanted.scope, offered=configuration_ids_of(grant), scopes=wanted.scopes
+    )
+    token = msgspec.structs.replace(
+        token,
+        expires_at=min(token.expires_at, given.until),
+        refresh_expires_at=None,
+        may_defer=frozenset(),
+        uses=1,
+    )
+    granted = _give(connection, grant, given.event, wish, token, client_id=code.client_id, redeemed_at=now)
+    share_redemption.leased(connection, given)
+    return granted
+
+
+def _tx_code_fits(grant: Row[Any], code: PreAuthorized) -> bool:
+    return hmac.compare_digest(grant.tx_digest or b"", code.tx_digest or b"")
 
 
 def _was_promised(connection: Connection, grant_id: str) -> bool:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     Table,
@@ -54,6 +55,7 @@ grants = Table(
     Column("scope", Text),
     Column("details", Text),
     Column("redeemed_at", BigInteger),
+    Column("share_id", Text),
     Column("created_at", BigInteger, nullable=False, index=True),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
@@ -65,6 +67,7 @@ cannot be tried out on a stolen database. own_reference: by which management kno
 subject: whom the source of claims is asked about. deferred: management approves each issuance.
 client_id, redirect_uri, code_challenge, thumbprint: what an authorization code is bound to.
 scope: what a user has granted by scope. details: JSON, the configurations granted by authorization details.
+share_id: of the share that the offer belongs to; NULL for the issuer's own.
 """
 
 tokens = Table(
@@ -179,10 +182,22 @@ issued = Table(
     Column("count", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("status", Text),
+    Column("grant_id", Text),
     Column("issued_at", BigInteger, nullable=False, index=True),
     Column("purge_at", BigInteger, nullable=False, index=True),
 )
-"""What was issued, without claims or keys. status: JSON, the status indices; purge_at: when the row goes."""
+"""What was issued, without claims or keys. status: JSON, the status indices; purge_at: when the row goes.
+
+grant_id: what it was issued for, if it may be moved to another holder: then all of that go. Else NULL.
+"""
+
+Index(
+    "ix_issuer_issued_grant_id",
+    issued.c.grant_id,
+    sqlite_where=issued.c.grant_id.is_not(None),
+    postgresql_where=issued.c.grant_id.is_not(None),
+)
+# What cannot be moved, and need not be found so, costs nothing.
 
 deliveries = Table(
     "issuer_deliveries",
@@ -248,3 +263,49 @@ events = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 """Events on their way to the webhook. body: JSON, without claims."""
+
+shares = Table(
+    "issuer_shares",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _tenant(),
+    Column("grant_id", Text, nullable=False),
+    Column("parent_id", Text, nullable=False, index=True),
+    Column("issued_id", Text, index=True),
+    Column("configuration_id", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("jkt", Text),
+    Column("entitlements", Text),
+    Column("request_digest", LargeBinary),
+    Column("held", Boolean, nullable=False, server_default=false()),
+    Column("lease", Integer, nullable=False),
+    Column("not_before", BigInteger),
+    Column("credential_expires", BigInteger, nullable=False),
+    Column("parent_expires", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False, index=True),
+    Unique("parent_id", "request_digest", name="issuer_shares_parent_id_request_digest"),
+)
+"""Shares of credentials by their holders. parent_id, issued_id: what was issued to sender and receiver.
+
+depth: 1 for a share of a credential that the issuer itself offered. jkt: thumbprint of the proof key that the
+receiver must have, erased when it was issued or nothing will be. entitlements: JSON, the rights that the
+receiver gets; NULL: not narrowed. request_digest: of the sender's name for its request.
+held: the sender's credential is to stay suspended if a move comes to nothing, because management says so.
+lease: seconds that a receiver has for redeeming, and to complain of a move. expires_at: of the offer.
+due_at: when time next does something: the offer or the credential expires, a lease ends, the row goes.
+"""
+
+share_access = Table(
+    "issuer_share_access",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    _tenant(),
+    Column("parent_id", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+"""Tokens by which a holder sees and ends the shares of one credential, by digest."""
