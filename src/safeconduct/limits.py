@@ -236,9 +236,6 @@ SHARE_REQUEST_BYTES = 384 * 1024
 SHARE_PIN_BYTES = 1024
 """A request that pins a share to a key: one thumbprint."""
 
-SHARES_LISTED = 256
-"""Shares of one credential that its holder is told of, the newest: kinds allow some few at a time."""
-
 
 # Revocation of health cards.
 

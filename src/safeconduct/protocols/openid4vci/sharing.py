@@ -157,6 +157,11 @@ def share_id_of(issuer: str, request_id: str) -> str:
     return digest[:_ID_BYTES].hex()
 
 
+def challenge_json(challenge: ShareChallenge) -> dict[str, Any]:
+    """Returns the JSON members of a challenge; send them with `Cache-Control: no-store`."""
+    return wire.plain(challenge)
+
+
 def parse_challenge(body: bytes) -> ShareChallenge:
     """Reads a challenge. Raises Malformed."""
     return wire.read_json(body, ShareChallenge, what="Share challenge")
@@ -294,7 +299,7 @@ class _ShareRequest(_AccessRequest, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class _Shares(msgspec.Struct, frozen=True):
-    shares: Annotated[tuple[ShareView, ...], msgspec.Meta(max_length=limits.SHARES_LISTED)]
+    shares: Annotated[tuple[ShareView, ...], msgspec.Meta(max_length=limits.SHARES_REMEMBERED)]
 
 
 class _Pin(msgspec.Struct, frozen=True):
@@ -304,10 +309,8 @@ class _Pin(msgspec.Struct, frozen=True):
 def _check_binding(binding: ShareBinding) -> None:
     if binding.level == "key" and binding.jkt is None:
         raise InvalidShareRequest("jkt_missing", "A share for a key names the key's thumbprint.")
-    if binding.level == "approve" and binding.jkt is not None:
-        raise InvalidShareRequest(
-            "jkt_unexpected", "A share that is approved later names its key then; or choose the level key."
-        )
+    if binding.level != "key" and binding.jkt is not None:
+        raise InvalidShareRequest("jkt_unexpected", "Only a share for a key names one when it is made.")
     if binding.jkt is not None:
         _check_jkt(binding.jkt)
 
