@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from safeconduct.limits import DELEGATION_DEPTH
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[int, Meta(ge=1, le=10 * 366 * 86400)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -221,7 +223,11 @@ class WalletServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 
 class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[verifier]`: gives nonces and judges presentations made out to its identifier."""
+    """`[verifier]`: gives nonces and judges presentations made out to its identifier.
+
+    delegation_depth: how many holders an SD-JWT VC may have been passed on by; 0: none is taken that was.
+    delegation_types: `vct` of those that may.
+    """
 
     identifier: str = ""
     host: str = "127.0.0.1"
@@ -242,6 +248,8 @@ class VerifierSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     status_refresh_most: Seconds = 86400
     status_timeout: Timeout = 5.0
     status_private: bool = False
+    delegation_depth: Annotated[int, Meta(ge=0, le=DELEGATION_DEPTH)] = 0
+    delegation_types: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:

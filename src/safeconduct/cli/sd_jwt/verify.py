@@ -1,6 +1,6 @@
 """`safeconduct sd-jwt verify`: the contract that scripts rely on."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -21,6 +21,22 @@ from safeconduct.cli.verifying import (
     status_lists,
 )
 from safeconduct.cli.verifying import trust as trust_of
+from safeconduct.limits import DELEGATION_DEPTH
+
+if TYPE_CHECKING:
+    from safeconduct.formats.sd_jwt import VerifiedPresentation
+    from safeconduct.formats.sd_jwt.delegation import VerifiedDelegation
+    from safeconduct.status.token_list import TokenStatusLists
+    from safeconduct.trust import Policy, Trust
+
+    class Evidence(TypedDict):
+        """What every verification is given."""
+
+        trust: Trust
+        policy: Policy
+        now: int
+        status_lists: TokenStatusLists | None
+
 
 PresentationFile = Annotated[
     str, typer.Argument(metavar="FILE|-", help="The presentation; - for standard input.")
@@ -45,6 +61,17 @@ ProfileName = Annotated[
     ProfileChoice | None,
     typer.Option("--profile", help="Accept only credentials, or only other SD-JWTs; both unless said."),
 ]
+DelegationDepth = Annotated[
+    int,
+    typer.Option(
+        "--delegation-depth",
+        metavar="N",
+        min=0,
+        max=DELEGATION_DEPTH,
+        help="Take credentials of the types of --type that up to N holders passed on, one to the next, "
+        "without the issuer.",
+    ),
+]
 
 
 def verify(
@@ -66,12 +93,14 @@ def verify(
     status_list: StatusListFiles = None,
     status_policy: StatusPolicyName = None,
     status_max_age: StatusMaxAge = None,
+    delegation_depth: DelegationDepth = 0,
     as_json: AsJson = False,
 ) -> None:
     """Verify a presentation and print the disclosed claims as JSON.
 
     Exit status 0: valid. 1: not acceptable, with "code: reason" on standard error. With --json, standard
-    output has {"claims", "key_binding"} or {"code", "reason"}, and "status" for a credential that has one.
+    output has {"claims", "key_binding"} or {"code", "reason"}, "status" for a credential that has one, and
+    "delegations" for one that holders passed on.
     Without --nonce any nonce is accepted: a presentation can then be replayed. Without --status-list and
     --status-policy nobody looks whether it was revoked.
 
@@ -101,10 +130,37 @@ def verify(
     )
     anchors, lists = trust_of(issuer_key or (), trust), status_lists(status_list)
     data = files.read(file, max_bytes=TOKEN_BYTES).strip()
-    verified = sd_jwt.verify(data, trust=anchors, policy=policy, now=moment(at), status_lists=lists)
+    evidence: Evidence = {"trust": anchors, "policy": policy, "now": moment(at), "status_lists": lists}
+    verified, more = _verified(data, evidence, depth=delegation_depth)
     claims = verified.claims.to_json()
     if as_json:
         binding = None if verified.key_binding is None else verified.key_binding.to_json()
-        output.write_json({"claims": claims, "key_binding": binding, **status_json(verified.status)})
+        output.write_json({"claims": claims, "key_binding": binding, **status_json(verified.status), **more})
     else:
         output.write_json(claims)
+
+
+def _verified(
+    data: bytes, evidence: "Evidence", *, depth: int
+) -> "tuple[VerifiedPresentation | VerifiedDelegation, dict[str, Any]]":
+    """Verify, and say what is to be said of delegations. Raises WrongUse for a depth without types."""
+    from safeconduct.cli.faults import WrongUse
+    from safeconduct.formats import sd_jwt
+    from safeconduct.formats.sd_jwt import delegation
+
+    types = evidence["policy"].types
+    if depth and types is None:
+        raise WrongUse("give --type VCT with --delegation-depth: not every credential is to be passed on")
+    if not depth or not delegation.is_delegated(data, accept=evidence["policy"].accept):
+        return sd_jwt.verify(data, **evidence), {}
+    taken = delegation.DelegationPolicy(depth=depth, types=frozenset(map(str, types or ())))
+    verified = delegation.verify(data, **evidence, delegation=taken)
+    steps = [
+        {
+            "rights": {name: list(left) for name, left in link.rights.items()},
+            "not_before": link.not_before,
+            "expires": link.expires,
+        }
+        for link in verified.links
+    ]
+    return verified, {"delegations": steps}

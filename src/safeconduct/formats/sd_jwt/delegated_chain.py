@@ -22,7 +22,7 @@ from safeconduct.formats.redaction import Located, Path
 from safeconduct.formats.sd_jwt import token, values
 from safeconduct.formats.sd_jwt.codec import ELLIPSIS, SD, SD_ALG
 from safeconduct.formats.sd_jwt.parsing import Needs, Parsed, parse
-from safeconduct.formats.sd_jwt.profile import SD_JWT_VC, Profile
+from safeconduct.formats.sd_jwt.profile import DEFAULT_PROFILES, SD_JWT_VC, Profile
 
 VCT: Literal["urn:safeconduct:delegation:1"] = "urn:safeconduct:delegation:1"
 """The `vct` of a delegation: of no credential that an issuer gives."""
@@ -119,6 +119,11 @@ def open_chain(data: str | bytes, *, accept: Collection[str], depth: int) -> Cha
         parsed = parse(links[-1].parent, profiles=(DELEGATION, SD_JWT_VC), accept=accept)
     check_compact(parsed)
     return Chain(parsed, tuple(reversed(links)))
+
+
+def is_delegated(data: str | bytes, *, accept: Collection[str] = frozenset()) -> bool:
+    """Tell by its type whether a token is a delegated credential. Raises as `parse`."""
+    return parse(data, profiles=(DELEGATION, *DEFAULT_PROFILES), accept=accept).profile is DELEGATION
 
 
 def check_compact(parsed: Parsed) -> None:

@@ -33,6 +33,7 @@ from safeconduct.formats.sd_jwt.delegated_chain import (
     Window,
     attenuated,
     check_compact,
+    is_delegated,
     open_chain,
 )
 from safeconduct.formats.sd_jwt.delegated_verification import (
@@ -57,6 +58,7 @@ __all__ = [
     "VerifiedDelegation",
     "VerifiedLink",
     "check_issued",
+    "is_delegated",
     "issue",
     "open_chain",
     "present",

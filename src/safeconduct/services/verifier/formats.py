@@ -4,7 +4,14 @@ from collections.abc import Callable, Collection, Mapping
 
 from safeconduct.errors import Unsupported
 from safeconduct.formats import sd_cwt, sd_jwt
-from safeconduct.formats.presented import NonceCheck, Shown, judge_sd_cwt, judge_sd_jwt
+from safeconduct.formats.presented import (
+    NonceCheck,
+    Shown,
+    judge_delegation,
+    judge_sd_cwt,
+    judge_sd_jwt,
+)
+from safeconduct.formats.sd_jwt.delegation import MEDIA_TYPE, DelegationPolicy
 from safeconduct.settings import VerifierSettings
 from safeconduct.trust import WAIVED, Policy, Trust
 
@@ -12,10 +19,10 @@ Judge = Callable[[bytes, VerifierSettings, Trust, NonceCheck, int], Shown]
 """Verifies a presentation for the verifier of the settings; raises SafeconductErrors."""
 
 
-def judges(profiles: Collection[str]) -> Mapping[str, Judge]:
+def judges(profiles: Collection[str], *, delegated: bool) -> Mapping[str, Judge]:
     """Returns what judges presentations of each media type that is taken where these profiles are.
 
-    Raises Unsupported "profile_unknown".
+    delegated: whether SD-JWT VCs that holders passed on are taken. Raises Unsupported "profile_unknown".
     """
     if set(profiles) - _CWT.keys() - sd_jwt.PROFILES.keys():
         known = ", ".join((*_CWT, *sd_jwt.PROFILES))
@@ -23,6 +30,8 @@ def judges(profiles: Collection[str]) -> Mapping[str, Judge]:
     found: dict[str, Judge] = {_CWT[name]: _sd_cwt for name in profiles if name in _CWT}
     if sd_jwt.PROFILES.keys() & set(profiles):
         found[SD_JWT] = _sd_jwt
+    if delegated:
+        found[MEDIA_TYPE] = _delegation
     return found
 
 
@@ -59,3 +68,11 @@ def _sd_jwt(
         status=WAIVED,
     )
     return judge_sd_jwt(presentation, trust=trust, policy=policy, nonce=nonce, now=now)
+
+
+def _delegation(
+    presentation: bytes, settings: VerifierSettings, trust: Trust, nonce: NonceCheck, now: int
+) -> Shown:
+    policy = Policy(audience=settings.url, nonce=nonce, leeway=settings.clock_skew, status=WAIVED)
+    taken = DelegationPolicy(depth=settings.delegation_depth, types=frozenset(settings.delegation_types))
+    return judge_delegation(presentation, trust=trust, policy=policy, taken=taken, nonce=nonce, now=now)

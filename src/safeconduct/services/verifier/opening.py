@@ -67,9 +67,13 @@ def _check(settings: VerifierSettings) -> None:
     if not settings.identifier and settings.port == 0:
         raise SettingsError(("verifier.identifier: expected one, because port 0 is any port",))
     try:
-        judges(settings.profiles)
+        judges(settings.profiles, delegated=False)
     except SafeconductError as error:
         raise SettingsError((f"verifier.profiles: {error.reason}",)) from None
+    if settings.delegation_depth and not settings.delegation_types:
+        raise SettingsError(
+            ("verifier.delegation_types: expected the types that holders may pass on, or a depth of 0",)
+        )
 
 
 def _listeners(

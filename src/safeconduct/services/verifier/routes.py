@@ -21,7 +21,8 @@ _REQUEST_BYTES = 4096
 
 def routes(verifier: Verifier) -> list[Route]:
     """Returns the public routes."""
-    found = judges(verifier.settings.profiles)
+    settings = verifier.settings
+    found = judges(settings.profiles, delegated=settings.delegation_depth > 0)
 
     async def nonces(request: Request) -> Response:
         await read_body(request, max_bytes=0)
@@ -31,7 +32,10 @@ def routes(verifier: Verifier) -> list[Route]:
         body = await read_body(request, max_bytes=limits.TOKEN_BYTES, content_types=set(found))
         shown = await verifier.judge(body, found[content_type(request)])
         status = {} if shown.status is None else {"status": shown.status.state}
-        return responses.json({"claims": shown.claims, "key_binding": shown.key_binding, **status})
+        passed_on = {"delegations": shown.delegations} if shown.delegations else {}
+        return responses.json(
+            {"claims": shown.claims, "key_binding": shown.key_binding, **status, **passed_on}
+        )
 
     return [
         Route("/nonces", nonces, methods=["POST"]),
