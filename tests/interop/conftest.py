@@ -38,6 +38,12 @@ def cborg_peer() -> Iterator[Peer]:
 
 
 @pytest.fixture(scope="module")
+def hpke_peer() -> Iterator[Peer]:
+    """@hpke/core (npm), and transfers written once more in JavaScript."""
+    yield from opened("hpke")
+
+
+@pytest.fixture(scope="module")
 def oid4vc_peer() -> Iterator[Peer]:
     """@openid4vc/openid4vci (npm)."""
     yield from opened("oid4vc")
