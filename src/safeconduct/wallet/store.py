@@ -182,6 +182,12 @@ def list_held(connection: Connection, vault: Vault) -> tuple[Held, ...]:
     return tuple(sorted(found, key=lambda held: (-held.received, held.id)))
 
 
+def held_by(connection: Connection, vault: Vault, name: str) -> Held | None:
+    """Return what is held under exactly this id, None if nothing is."""
+    stored = rows.get(connection, vault, CREDENTIAL, name, StoredCredential)
+    return None if stored is None else _held(connection, vault, name, stored)
+
+
 def find_credential(connection: Connection, vault: Vault, prefix: str) -> Credential:
     """Return the credential whose id begins so, by the first of its instances.
 

@@ -1,0 +1,166 @@
+"""From an offer that was taken to a credential, through the issuer's ordinary endpoints.
+
+The code is traded under a key that is kept before it is used: an issuer leases a code to the first key that
+comes with it, so that an answer that was lost can be asked for again, by nobody else. The credential gets the
+id of the transfer. So whatever breaks, `receive` finds how far it had come.
+"""
+
+import msgspec
+
+from safeconduct.errors import Rejected, SafeconductError
+from safeconduct.protocols.openid4vci.offer import TxCode
+from safeconduct.wallet import accept, later, offers, store
+from safeconduct.wallet.context import Context, Notice
+from safeconduct.wallet.line import DPOP_ALGORITHM
+from safeconduct.wallet.offers import Invitation
+from safeconduct.wallet.records import Held, Waiting, key_of, key_text
+from safeconduct.wallet.sharing import exchanging, receiving, register
+from safeconduct.wallet.sharing.receiving import Terms
+from safeconduct.wallet.sharing.records import Taken
+from safeconduct.wallet.sharing.relay_line import RelayLine
+
+PIN_TRIES = 5
+"""Wrong PINs after which issuers end a share."""
+
+
+async def receive(context: Context, link_or_transfer: str, terms: Terms) -> Held | Waiting:
+    """Take what a link leads to, or go on with a transfer whose id begins so.
+
+    Raises Rejected: transfer_unknown, transfer_ambiguous, transfer_over, and as the steps of `receiving` and
+    `redeem`. What is under way then is kept: the same call goes on with it.
+    """
+    if "/" in link_or_transfer:
+        taken = await receiving.begin(context, link_or_transfer, terms)
+    else:
+        taken = await find_taken(context, link_or_transfer)
+    return await proceed(context, taken, terms)
+
+
+async def proceed(context: Context, taken: Taken, terms: Terms) -> Held | Waiting:
+    """Go on with a transfer where it stopped. Raises as `receive`."""
+    there = await settled(context, taken)
+    if there is not None:
+        return there
+    if taken.stage == "declining":
+        raise Rejected("transfer_over", "You declined this; ask the sender for a new share.")
+    if taken.stage in ("begun", "claimed"):
+        taken = await _offered(context, taken, terms)
+    return await redeem(context, taken, terms)
+
+
+async def _offered(context: Context, taken: Taken, terms: Terms) -> Taken:
+    """The transfer with an offer, however many messages its level takes to get one."""
+    taken, content = await receiving.claim(context, taken)
+    return await receiving.take_offer(context, taken, receiving.offer_in(content), terms)
+
+
+async def find_taken(context: Context, prefix: str) -> Taken:
+    """Return the transfer that this wallet opened. Raises Rejected: transfer_unknown, transfer_ambiguous."""
+    found = await context.safe.run(register.find, prefix)
+    if not isinstance(found, Taken):
+        raise Rejected("transfer_unknown", "That is a share of your own; only what others share is received.")
+    return found
+
+
+async def redeem(context: Context, taken: Taken, terms: Terms) -> Held | Waiting:
+    """Redeem the offer of a transfer, tell the issuer, and delete the mailbox.
+
+    1. If the offer needs a PIN, it is asked for: issuer and content were shown before (A30).
+    2. The key for the code is kept, then the code is traded under it.
+    3. The credential is requested for a fresh key, or that of the terms, and checked; the issuer is told.
+    4. The mailbox goes, and with it the record.
+
+    Raises Rejected: pin_refused (wrong; how many tries are left is said), pin_locked (one wrong too many),
+    tx_code_needed, tx_code_form, tx_code_unwanted; and as `accept.follow`.
+    """
+    if taken.offer is None:
+        raise Rejected("transfer_over", "The transfer has no offer that could be redeemed.")
+    offer = receiving.read_terms(context, taken.offer)
+    grant = offer.pre_authorized
+    if grant is None:
+        raise Rejected("transfer_over", "The transfer has no offer that could be redeemed.")
+    code = await _pin(context, taken, grant.tx_code, terms)
+    if not taken.dpop_key:
+        taken = msgspec.structs.replace(taken, dpop_key=key_text(context.new_key(DPOP_ALGORITHM)))
+    taken = await exchanging.keep(context, msgspec.structs.replace(taken, stage="redeeming"))
+    invitation = Invitation(offer.credential_issuer, offer.credential_configuration_ids, grant, code)
+    try:
+        outcome = await accept.follow(
+            context,
+            invitation,
+            accept.Terms(
+                via=terms.via, unencrypted=terms.unencrypted, wait=terms.wait, key=terms.key or taken.key
+            ),
+            configuration=terms.configuration,
+            dpop_key=key_of(taken.dpop_key),
+            name=taken.id,
+        )
+    except Rejected as error:
+        if error.code != "grant_refused" or code is None:
+            raise
+        raise await _pin_refused(context, taken) from error
+    return await _outcome(context, taken, outcome)
+
+
+async def settled(context: Context, taken: Taken) -> Held | Waiting | None:
+    """Return what has come of a transfer, asking the issuer again if it was asked; None if nothing yet."""
+    if taken.stage not in ("redeeming", "held"):
+        return None
+    held = await context.safe.run(store.held_by, taken.id)
+    if held is not None:
+        return await _outcome(context, taken, held)
+    if any(pending.id == taken.id for pending in await context.safe.run(store.list_pending)):
+        (outcome,) = await later.fetch(context, taken.id, seconds=0)
+        return await _outcome(context, taken, outcome)
+    return None
+
+
+async def finish(context: Context, taken: Taken) -> None:
+    """Delete the mailbox of a transfer whose credential is here, and forget the transfer.
+
+    A relay out of reach ends nothing: the record stays until the next time, the mailbox until it expires.
+    """
+    if taken.box is not None:
+        try:
+            await RelayLine(context, taken.box).delete()
+        except SafeconductError as error:
+            context.report(Notice("mailbox_left", f"The mailbox could not be deleted: {error.reason}"))
+            return
+    await receiving.forget(context, taken)
+
+
+async def _outcome(context: Context, taken: Taken, outcome: Held | Waiting) -> Held | Waiting:
+    if isinstance(outcome, Held):
+        taken = await exchanging.keep(
+            context, msgspec.structs.replace(taken, stage="held", offer=None, dpop_key="", extra={})
+        )
+        await finish(context, taken)
+    return outcome
+
+
+async def _pin(context: Context, taken: Taken, expected: TxCode | None, terms: Terms) -> str | None:
+    if expected is not None and taken.tries >= PIN_TRIES:
+        raise _locked()
+    given = terms.tx_code
+    if expected is not None and given is None and terms.pin is not None:
+        given = terms.pin(await receiving.offer_question(context, taken, step="pin"))
+    return offers.check_tx_code(expected, given)
+
+
+async def _pin_refused(context: Context, taken: Taken) -> Rejected:
+    """The error for a PIN that the issuer did not take; OpenID4VCI does not let it say that it is the PIN."""
+    tries = taken.tries + 1
+    await exchanging.keep(context, msgspec.structs.replace(taken, stage="offered", tries=tries))
+    if tries >= PIN_TRIES:
+        return _locked()
+    return Rejected(
+        "pin_refused",
+        "The issuer refused: the PIN was wrong, or the share was taken back or has expired. "
+        f"Ask the sender; after {PIN_TRIES - tries} more wrong PINs the share ends.",
+    )
+
+
+def _locked() -> Rejected:
+    return Rejected(
+        "pin_locked", "The PIN was wrong too often, so the share has ended; ask the sender for a new one."
+    )
