@@ -1,4 +1,4 @@
-"""The issuer's management HTTP: offers, deferred and issued credentials, login links, keys, health cards.
+"""The issuer's management HTTP: offers, issued credentials and their shares, login links, keys, health cards.
 
 Of several tenants each has it below `/tenants/{name}`.
 """
@@ -17,12 +17,14 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from safeconduct import limits
 from safeconduct.errors import Malformed, Rejected
 from safeconduct.protocols import wire
+from safeconduct.protocols.openid4vci.sharing import cancelled_json
 from safeconduct.services.issuer import openapi
 from safeconduct.services.issuer.card_admin import card_routes
 from safeconduct.services.issuer.management import Management
 from safeconduct.services.issuer.management_store import DeferredState, Verdict
 from safeconduct.services.issuer.offers import ManagementText, Offer
 from safeconduct.services.issuer.paging import LISTED, Page, Span, cursor_of
+from safeconduct.services.issuer.shares import State as ShareState
 from safeconduct.services.issuer.status_admin import status_routes
 from safeconduct.web import responses
 from safeconduct.web.body import read_body, single_header
@@ -106,6 +108,21 @@ def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
         )
         return _page("issued", views, page, key=lambda view: (view.issued_at, view.issued_id))
 
+    async def shares(request: Request) -> Response:
+        query = _query(request, _ShareQuery)
+        page = Page.read(query.limit, _given(query.cursor))
+        views = await of(request).shares(
+            state=_given(query.state), issued_id=_given(query.issued_id), span=_span(query), page=page
+        )
+        return _page("shares", views, page, key=lambda view: (view.created_at, view.share_id))
+
+    async def show_share(request: Request) -> Response:
+        return responses.json(msgspec.to_builtins(await of(request).share(_id(request, "share_id"))))
+
+    async def revoke_share(request: Request) -> Response:
+        await read_body(request, max_bytes=0)
+        return responses.json(cancelled_json(await of(request).end_share(_id(request, "share_id"))))
+
     async def link(request: Request) -> Response:
         management = of(request)
         body = await read_body(request, max_bytes=limits.JSON_BYTES, content_types=_JSON)
@@ -138,6 +155,9 @@ def admin_routes(managed: Mapping[str, Management]) -> list[BaseRoute]:
         Route("/deferred/{transaction_id}/deny", deny, methods=["POST"]),
         Route("/issued", issued, methods=["GET"]),
         *status_routes(of),
+        Route("/shares", shares, methods=["GET"]),
+        Route("/shares/{share_id}", show_share, methods=["GET"]),
+        Route("/shares/{share_id}/revoke", revoke_share, methods=["POST"]),
         Route("/links", link, methods=["POST"]),
         Route("/keys/rotate", rotate, methods=["POST"]),
         Route("/configurations", configurations, methods=["GET"]),
@@ -181,6 +201,13 @@ class _IssuedQuery(_PageQuery, frozen=True, kw_only=True):
     until: _Time | UnsetType = UNSET
 
 
+class _ShareQuery(_PageQuery, frozen=True, kw_only=True):
+    state: ShareState | UnsetType = UNSET
+    issued_id: ManagementText | UnsetType = UNSET
+    since: _Time | UnsetType = UNSET
+    until: _Time | UnsetType = UNSET
+
+
 class _LinkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: ManagementText
 
@@ -204,7 +231,7 @@ def _given(value: Value | UnsetType) -> Value | None:
     return None if isinstance(value, UnsetType) else value
 
 
-def _span(query: "_OfferQuery | _IssuedQuery") -> Span:
+def _span(query: "_OfferQuery | _IssuedQuery | _ShareQuery") -> Span:
     return Span(_given(query.since), _given(query.until))
 
 

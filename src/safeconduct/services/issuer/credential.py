@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from safeconduct.crypto.keys import PublicKey
 from safeconduct.crypto.signing import Signer
 from safeconduct.errors import Rejected
@@ -18,6 +20,13 @@ from safeconduct.services.issuer.configuration import Kind
 from safeconduct.status.token_list import StatusReference
 
 _UUID_BYTES = 16
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Times that a credential keeps within, Unix seconds: those of the one that it comes from, or closer."""
+
+    not_before: int
+    expires: int
 
 
 def check_claims(claims: Mapping[str, Any], kinds: Collection[Kind]) -> None:
@@ -50,17 +59,21 @@ def make_credential(
     now: int,
     x5c: Sequence[str] = (),
     status: StatusReference | None = None,
+    bounds: Bounds | None = None,
     random: Random = secrets.token_bytes,
 ) -> str:
     """Returns a credential of the claims, those that its kind knows, as the text that it has in a response.
 
     It is bound to the holder's key. issuer: the tenant's identifier. x5c: certificates of the signer's key.
-    status: its place in a status list; None for a kind without.
+    status: its place in a status list; None for a kind without. bounds: of one that comes from another.
     `sub` is random for each credential, so that two of one holder have nothing in common.
     """
     known = _only_described(claims, kind)
     marked: dict[Any, Any] = _mark(known, (), frozenset(kind.configuration.redact))
     issued_at, expires_at = validity(now, seconds=kind.validity, rounding=kind.rounding)
+    if bounds is not None:
+        # An SD-CWT does not begin after it was issued (SD-CWT-08 §9 step 3): iat goes along.
+        issued_at, expires_at = max(issued_at, bounds.not_before), min(expires_at, bounds.expires)
     own: dict[str, Any] = {
         "iss": issuer,
         "sub": uuid.UUID(bytes=random(_UUID_BYTES), version=4).urn,

@@ -61,3 +61,8 @@ def attestation_digest(thumbprint: str, jti: str) -> bytes:
 def nonce_digest(nonce: str) -> bytes:
     """Returns what a used nonce of key proofs is remembered by."""
     return hashlib.sha256(f"c_nonce {nonce}".encode()).digest()
+
+
+def presentation_nonce_digest(nonce: str) -> bytes:
+    """Returns what a used nonce of a presentation to the issuer is remembered by."""
+    return hashlib.sha256(f"presentation nonce {nonce}".encode()).digest()

@@ -16,7 +16,7 @@ import msgspec
 from safeconduct.crypto.agreement import AgreementKey, AgreementPublicKey, Curve
 from safeconduct.encoding import b64
 from safeconduct.ids import Random
-from safeconduct.protocols.oauth.stateless import C_NONCE, DPOP_NONCE, StatelessNonces
+from safeconduct.protocols.oauth.stateless import C_NONCE, DPOP_NONCE, PRESENTATION_NONCE, StatelessNonces
 from safeconduct.services.issuer.key_store import StoredKey, replace_keys, rotate_keys
 from safeconduct.settings import IssuerSettings
 from safeconduct.storage import Database
@@ -141,6 +141,11 @@ class Epochs:
     async def dpop_nonces(self, now: int) -> StatelessNonces:
         """Returns the maker and judge of nonces for DPoP proofs."""
         return (await self.nonces(now))[1]
+
+    async def presentation_nonces(self, now: int) -> StatelessNonces:
+        """Returns the maker and judge of nonces for what holders show to the issuer itself."""
+        keys = (await self.ring(now)).nonce_keys(now)
+        return StatelessNonces(keys, PRESENTATION_NONCE, self._settings.nonce_lifetime)
 
     async def nonces(self, now: int) -> tuple[StatelessNonces, StatelessNonces]:
         """Returns the makers and judges of nonces for key proofs and for DPoP proofs."""

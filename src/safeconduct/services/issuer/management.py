@@ -2,13 +2,17 @@
 
 from typing import Protocol
 
-from safeconduct.services.issuer import management_store
+from safeconduct.protocols.openid4vci.sharing import Cancelled
+from safeconduct.services.issuer import management_store, share_store
 from safeconduct.services.issuer.cards import Cards
 from safeconduct.services.issuer.configuration import Catalogue
 from safeconduct.services.issuer.epochs import Rotation
 from safeconduct.services.issuer.management_store import DeferredState, DeferredView, IssuedView, Verdict
 from safeconduct.services.issuer.offers import Offers
 from safeconduct.services.issuer.paging import Page, Span
+from safeconduct.services.issuer.share_store import ShareView
+from safeconduct.services.issuer.shares import State as ShareState
+from safeconduct.services.issuer.sharing import Shares
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.storage.status.places import Standing, check_expressible
 
@@ -35,9 +39,12 @@ class LoginLinks(Protocol):
 class Management:
     """What an operator may see and do."""
 
-    def __init__(self, tenant: Tenant, offers: Offers, links: LoginLinks, cards: Cards) -> None:
+    def __init__(
+        self, tenant: Tenant, offers: Offers, links: LoginLinks, cards: Cards, shares: Shares
+    ) -> None:
         self.offers = offers
         self.cards = cards
+        self._shares = shares
         self._tenant = tenant
         self._links = links
 
@@ -80,6 +87,33 @@ class Management:
             self._tenant.random,
             now=self._tenant.clock(),
         )
+
+    async def shares(
+        self, *, state: ShareState | None, issued_id: str | None, span: Span, page: Page
+    ) -> list[ShareView]:
+        """Returns a page of shares, and one more if there is a next page.
+
+        issued_id: only of the credentials of this delivery.
+        """
+        return await self._tenant.database.run(
+            share_store.find_shares,
+            self._tenant.url,
+            state=state,
+            parent_id=issued_id,
+            span=span,
+            page=page,
+            now=self._tenant.clock(),
+        )
+
+    async def share(self, share_id: str) -> ShareView:
+        """Returns one share. Raises ShareUnknown."""
+        return await self._tenant.database.run(
+            share_store.find_share, self._tenant.url, share_id, parent_id=None, now=self._tenant.clock()
+        )
+
+    async def end_share(self, share_id: str) -> Cancelled:
+        """Cancels the offer of a share, or revokes what it gave. Raises ShareUnknown."""
+        return await self._shares.end(None, share_id)
 
     async def deferred(self, *, state: DeferredState | None, page: Page) -> list[DeferredView]:
         """Returns a page of deferred issuances, and one more if there is a next page."""

@@ -6,6 +6,8 @@ from typing import Any
 from safeconduct import limits
 from safeconduct.services.issuer.grants import STATES
 from safeconduct.services.issuer.paging import LISTED
+from safeconduct.services.issuer.shares import LEVELS, MODES
+from safeconduct.services.issuer.shares import STATES as SHARE_STATES
 
 Schema = dict[str, Any]
 
@@ -41,7 +43,7 @@ def management(*, tenants: bool) -> dict[str, Any]:
         "info": {
             "title": "Safeconduct issuer: management",
             "version": "1",
-            "description": "Offers, deferred and issued credentials, health cards, links, keys. Lists have "
+            "description": "Offers, issued credentials, their shares, health cards, links, keys. Lists have "
             "the newest first; `next` is the cursor of the next page.",
         },
         "security": [{"token": []}],
@@ -154,6 +156,34 @@ def _paths() -> dict[str, Any]:
         },
         "/issued/{issued_id}/reinstate": {
             "post": _change("reinstateIssued", "Let suspended credentials be valid again.")
+        },
+        "/shares": {
+            "get": _operation(
+                "findShares",
+                "Shares that holders have made of issued credentials.",
+                parameters=[
+                    _query("state", {"enum": list(SHARE_STATES)}),
+                    _query("issued_id", {**_TEXT, "description": "Of the credentials that are shared."}),
+                    *span,
+                    *_PAGE,
+                ],
+                answer="Shares",
+                links=_links({"share_id": "$response.body#/shares/0/share_id"}, "showShare", "revokeShare"),
+            )
+        },
+        "/shares/{share_id}": {
+            "get": _operation(
+                "showShare", "One share.", parameters=[_path("share_id")], answer="Share", problems=(404,)
+            )
+        },
+        "/shares/{share_id}/revoke": {
+            "post": _operation(
+                "revokeShare",
+                "Cancel the offer of a share, or revoke what it gave.",
+                parameters=[_path("share_id")],
+                answer="EndedShare",
+                problems=(404, 413),
+            )
         },
         "/links": {
             "post": _operation(
@@ -435,6 +465,31 @@ _SCHEMAS: dict[str, Schema] = {
     ),
     "IssuedList": _list("issued", "Issued"),
     "Changed": _object({"changed": {"type": "integer", "minimum": 0}}),
+    "Share": _object(
+        {
+            "share_id": _STRING,
+            "parent_id": {"type": "string", "description": "The issued_id of what is shared."},
+            "configuration_id": _STRING,
+            "state": {"enum": list(SHARE_STATES)},
+            "mode": {"enum": list(MODES)},
+            "level": {"enum": list(LEVELS)},
+            "entitlements": {"type": ["array", "null"], "items": _STRING},
+            "depth": {"type": "integer", "minimum": 0},
+            "pinned": {"type": "boolean"},
+            "created_at": _SECONDS,
+            "expires_at": _SECONDS,
+            "not_before": {"type": ["integer", "null"]},
+            "credential_expires": _SECONDS,
+            "issued_id": {**_NULLABLE_TEXT, "description": "Of what the receiver was given."},
+        }
+    ),
+    "Shares": _list("shares", "Share"),
+    "EndedShare": _object(
+        {
+            "outcome": {"enum": ["cancelled", "revoked", "already_expired", "already_over"]},
+            "state": {"enum": list(SHARE_STATES)},
+        }
+    ),
     "LinkRequest": _object({"subject": _TEXT}),
     "Link": _object({"url": _STRING, "expires_in": _SECONDS}),
     "CardRequest": {

@@ -20,6 +20,8 @@ from safeconduct.services.issuer.management import Management
 from safeconduct.services.issuer.offers import Offers
 from safeconduct.services.issuer.routes import routes
 from safeconduct.services.issuer.service import Issuer
+from safeconduct.services.issuer.share_routes import share_routes
+from safeconduct.services.issuer.sharing import ShareCounters, Shares
 from safeconduct.services.issuer.sources import ClaimSource, open_source
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.services.issuer.webhooks import Webhooks
@@ -83,13 +85,16 @@ def _listeners(
     telemetry: Telemetry,
 ) -> list[Listener]:
     issued = _issued_counter(telemetry)
+    counters = ShareCounters(telemetry.metrics.registry)
     public: list[Route] = []
     managed: dict[str, Management] = {}
     for tenant, cards in tenants:
         issuer, server, offers = Issuer(tenant, issued=issued), AuthorizationServer(tenant), Offers(tenant)
         pages = CardPages(cards.links, issuer=tenant.url)
-        public += [*routes(issuer, offers), *authorization_routes(server), *pages.routes()]
-        managed[tenant.settings.name] = Management(tenant, offers, server, cards)
+        shares = Shares(tenant, counters=counters)
+        public += [*routes(issuer, offers), *share_routes(shares)]
+        public += [*authorization_routes(server), *pages.routes()]
+        managed[tenant.settings.name] = Management(tenant, offers, server, cards, shares)
     return [
         _public_listener(settings, public, telemetry),
         _admin_listener(settings, managed, database, telemetry),
@@ -113,6 +118,7 @@ def _open_tenant(
         signing_algorithm=signing.signer.algorithm.cose,
         credential_lifetime=settings.credential_lifetime,
         status_list_uri=settings.status_list_uri,
+        status_list_bits=settings.status_list_bits,
         key_attesters=settings.key_attesters is not None,
     )
     sources = {

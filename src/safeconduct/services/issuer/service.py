@@ -43,10 +43,10 @@ from safeconduct.protocols.openid4vci.response import (
     encode_credential_response,
     http_status,
 )
-from safeconduct.services.issuer import delivery_store
+from safeconduct.services.issuer import delivery_store, shared_claims
 from safeconduct.services.issuer.admission import Admitted, Message, admit
 from safeconduct.services.issuer.configuration import Kind, load_display
-from safeconduct.services.issuer.credential import make_credential
+from safeconduct.services.issuer.credential import Bounds, make_credential
 from safeconduct.services.issuer.deliveries import delivery_digest, name_of, ranked
 from safeconduct.services.issuer.delivery_store import (
     Access,
@@ -59,6 +59,7 @@ from safeconduct.services.issuer.delivery_store import (
 )
 from safeconduct.services.issuer.digests import digest_of, nonce_digest
 from safeconduct.services.issuer.event_store import Event, EventKind, new_event
+from safeconduct.services.issuer.sharing import sharing_endpoints
 from safeconduct.services.issuer.sources import ClaimRequest
 from safeconduct.services.issuer.tenant import Tenant
 from safeconduct.services.issuer.trust_file import load_trust
@@ -84,7 +85,7 @@ class Answer(msgspec.Struct, frozen=True):
 class _Order(msgspec.Struct, frozen=True, kw_only=True):
     """Credentials to be made. digest: what the delivery is known by; see `deliveries`.
 
-    secret: what its `notification_id` is made with; None for none.
+    secret: what its `notification_id` is made with; None for none. bounds: of a share.
     """
 
     kind: Kind
@@ -94,6 +95,7 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
     secret: str | None
     repeatable_until: int
+    bounds: Bounds | None = None
 
 
 _LIST_FORMS: Mapping[str, str] = {SD_JWT: "jwt", SD_CWT: "cwt"}
@@ -114,6 +116,7 @@ class Issuer:
         self._issued = issued
         self._attesters = _attesters(tenant)
         self._display = load_display(self.settings.configurations)
+        self._is_shared = any(kind.sharing is not None for kind in tenant.catalogue.values())
         self._places = StatusStock(
             tenant.database, tenant.url, size=self.settings.status_list_size, random=tenant.random
         )
@@ -134,6 +137,7 @@ class Issuer:
             response_encryption=offered.response,
             batch_size=self.tenant.batch_size,
             display=self._display,
+            sharing=sharing_endpoints(self.url) if self._is_shared else None,
         )
 
     def signing_keys(self) -> tuple[PublicKey, ...]:
@@ -148,7 +152,7 @@ class Issuer:
         1. The access token and the DPoP proof are good (`admit`). Only now is anything decrypted.
         2. The request is opened and read.
         3. What it asks for is what the token is good for.
-        4. The key proofs are verified.
+        4. The key proofs are verified; what was shared with a known key is for no other.
         5. The claims are there; else the request is kept, and answered later.
         6. The credentials are signed and the response is sealed.
         7. The identifier's credit and the nonces are used up, in one transaction; nothing before costs any.
@@ -166,12 +170,17 @@ class Issuer:
         secret = request.credential_identifier or admitted.token
         digest = delivery_digest(secret, dataset.configuration_id, holders)
         cost = self._cost(dataset, nonces, now)
-        may_wait = access.deferred or kind.source is not None
+        share = access.share
+        if share is not None:
+            shared_claims.check_receiver(share, holders)
+        may_wait = share is None and (access.deferred or kind.source is not None)
         if not may_wait and digest not in access.delivered and dataset.remaining < len(holders):
             raise delivery_store.used_up()
         transaction_id = name_of(digest, secret=secret, purpose="transaction")
-        claims = None
-        if not access.deferred and not (kind.source and await self._was_promised(transaction_id)):
+        claims: Mapping[str, Any] | None = None
+        if share is not None:  # the sender's word, not the source's: it may have said less
+            claims = shared_claims.claims_of(access, share, kind)
+        elif not access.deferred and not (kind.source and await self._was_promised(transaction_id)):
             claims = await self._claims(kind, access)
         if claims is None:
             await self._defer(admitted, transaction_id, kind, holders, cost, now)
@@ -184,6 +193,7 @@ class Issuer:
             digest=digest,
             secret=secret,
             repeatable_until=access.expires_at,
+            bounds=None if share is None else shared_claims.bounds_of(share, now=now),
         )
         return await self._deliver(order, access.delivered.get(digest), admitted, cost, now)
 
@@ -408,6 +418,7 @@ class Issuer:
                 holder=holder,
                 now=now,
                 status=references.get(holder),
+                bounds=order.bounds,
                 random=self.tenant.random,
             )
             for holder in order.holders
@@ -433,6 +444,8 @@ class Issuer:
             notification_digest=None if notification_id is None else digest_of(notification_id),
             event=self._event("issued", name, made.issued_id, reference, now),
             purge_at=now + self._retention(order.kind),
+            holders=tuple(map(shared_claims.thumbprint_of, order.holders)),
+            movable=order.kind.sharing is not None and "move" in order.kind.sharing.modes,
         )
 
     def _retention(self, kind: Kind) -> int:
