@@ -20,6 +20,7 @@ from safeconduct.errors import Malformed, Rejected
 from safeconduct.ids import Random
 from safeconduct.wallet import passphrases
 from safeconduct.wallet.records import KnownIssuer, Pending, StoredCredential, StoredInstance
+from safeconduct.wallet.sharing.contacts import CARD, CONTACT, Contact, OwnCard
 from safeconduct.wallet.store import CREDENTIAL, INSTANCE, ISSUER, PENDING, Raw
 
 MAGIC = b"safeconduct wallet backup 1\n"
@@ -32,6 +33,8 @@ _KINDS: dict[str, type[msgspec.Struct]] = {
     INSTANCE: StoredInstance,
     ISSUER: KnownIssuer,
     PENDING: Pending,
+    CARD: OwnCard,
+    CONTACT: Contact,
 }
 
 

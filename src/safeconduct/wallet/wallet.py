@@ -13,6 +13,7 @@ from safeconduct.crypto.keys import Key, PublicKey
 from safeconduct.ids import Random
 from safeconduct.net.fetch import Fetcher, HttpFetcher
 from safeconduct.protocols.oauth import urls
+from safeconduct.protocols.transfer.contact import ContactCard
 from safeconduct.settings import WalletSettings
 from safeconduct.wallet import accept, backup, keeping, later, listing, present, store
 from safeconduct.wallet.accept import Terms
@@ -23,12 +24,17 @@ from safeconduct.wallet.offers import Ask, Question
 from safeconduct.wallet.present import Outcome
 from safeconduct.wallet.records import Held, KnownIssuer, Waiting
 from safeconduct.wallet.safe import guard_of, open_safe
+from safeconduct.wallet.sharing import contacts
+from safeconduct.wallet.sharing.contacts import Contact, OwnCard
 
 __all__ = [
+    "Contact",
+    "ContactCard",
     "Held",
     "KnownIssuer",
     "Notice",
     "Outcome",
+    "OwnCard",
     "Question",
     "Shown",
     "Waiting",
@@ -174,6 +180,24 @@ class Wallet:
     async def trusted(self) -> tuple[KnownIssuer, ...]:
         """Return the issuers that the wallet knows, by identifier."""
         return await self._context.safe.run(store.list_issuers)
+
+    async def own_card(
+        self, *, name: str | None = None, new: bool = False, key: str | None = None
+    ) -> tuple[OwnCard, ContactCard]:
+        """Return the card that others share by, and what they read on it. See `contacts.own_card`."""
+        return await contacts.own_card(self._context, name=name, new=new, key=key)
+
+    async def add_contact(self, card: str, *, name: str | None = None) -> tuple[Contact, ContactCard]:
+        """Keep somebody's card. See `contacts.add` for the arguments and errors."""
+        return await contacts.add(self._context, card, name=name)
+
+    async def contacts(self) -> tuple[tuple[Contact, ContactCard], ...]:
+        """Return whose cards the wallet has, by name."""
+        return await contacts.list_all(self._context)
+
+    async def remove_contact(self, who: str) -> Contact:
+        """Forget somebody's card. Raises Rejected: contact_unknown, contact_ambiguous."""
+        return await contacts.remove(self._context, who)
 
     async def backup(self, passphrase: str) -> bytes:
         """Return everything that the wallet keeps, encrypted under a passphrase.

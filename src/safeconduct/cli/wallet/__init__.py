@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from safeconduct.cli.wallet import common, getting, holding, personas, protecting, showing, trusting
+from safeconduct.cli.wallet import common, contacts, getting, holding, personas, protecting, showing, trusting
 
 app = typer.Typer(no_args_is_help=True)
 for _command in (
@@ -25,6 +25,7 @@ app.command("list")(holding.list_credentials)
 app.command("remove", hidden=True)(holding.delete)
 app.add_typer(trusting.app, name="trust")
 app.add_typer(personas.app, name="persona")
+app.add_typer(contacts.app, name="contact")
 
 
 @app.callback()

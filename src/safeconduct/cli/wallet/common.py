@@ -148,6 +148,16 @@ def passphrase(file: Path | None, *, of: str) -> str:
     return found
 
 
+def text_argument(given: str) -> str:
+    """Return a text that was given, or that standard input has where "-" was. Raises WrongUse."""
+    from safeconduct.cli import files
+    from safeconduct.limits import JSON_BYTES
+
+    if given != files.STANDARD_STREAM:
+        return given.strip()
+    return files.read_whole(given, max_bytes=JSON_BYTES).decode("utf-8", "replace").strip()
+
+
 def on_terminal() -> bool:
     """Whether somebody is there who can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
