@@ -12,14 +12,18 @@ from safeconduct.encoding import b64
 from safeconduct.errors import Malformed, Rejected, Unsupported
 from safeconduct.formats import sd_cwt, sd_jwt
 from safeconduct.formats.sd_cwt.claims import path_text as cwt_path
+from safeconduct.formats.sd_jwt import delegation
 from safeconduct.formats.sd_jwt.claims import path_text as jwt_path
 from safeconduct.ids import Random
 from safeconduct.protocols.openid4vci import response as responses
 from safeconduct.protocols.openid4vci.configuration import SD_CWT
-from safeconduct.trust import Trust
+from safeconduct.trust import WAIVED, Trust
 
 SD_JWT = "dc+sd-jwt"
 """Format identifier of an SD-JWT VC."""
+
+DELEGATED = "sct-delegation"
+"""Of one that its holder passed on: no issuer is asked for it."""
 
 _LATEST = 2**53
 
@@ -58,7 +62,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
 
     read: a `credential` of a response, as the bytes that are kept. check(token, holder, trust, now, leeway):
     as `check_issued`. present: gives the bytes to send. media_type: theirs.
-    nonce: a verifier's nonce in JSON, as `Presenting` has it.
+    nonce: a verifier's nonce in JSON, as `Presenting` has it. issued: whether issuers give it.
     """
 
     id: str
@@ -67,6 +71,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     present: Callable[[Presenting], bytes]
     media_type: str
     nonce: Callable[[str], bytes]
+    issued: bool = True
 
 
 def format_of(identifier: str) -> Format:
@@ -74,6 +79,14 @@ def format_of(identifier: str) -> Format:
     found = FORMATS.get(identifier)
     if found is None:
         raise Unsupported("format_unsupported", "The credential is of a format that this wallet cannot hold.")
+    return found
+
+
+def issued_format_of(identifier: str) -> Format:
+    """Return the format of that identifier, if issuers give it. Raises as `format_of`."""
+    found = format_of(identifier)
+    if not found.issued:
+        raise Unsupported("format_unsupported", "The credential is of a format that no issuer gives.")
     return found
 
 
@@ -131,6 +144,28 @@ def _present_sd_jwt(asked: Presenting) -> bytes:
     ).encode("ascii")
 
 
+def _check_delegated(token: bytes, holder: PublicKey, trust: Trust, now: int, leeway: int) -> Checked:
+    checked = delegation.check_issued(token, holder=holder, trust=trust, now=now, types=WAIVED, leeway=leeway)
+    return Checked(
+        claims=checked.claims.to_json(),
+        withholdable=tuple(sorted(jwt_path(path) for path in checked.redactable)),
+        expires=_seconds(checked.claims.get("exp")),
+    )
+
+
+def _present_delegated(asked: Presenting) -> bytes:
+    if asked.nonce is None:
+        raise Rejected("nonce_missing", "A presentation of an SD-JWT needs the verifier's nonce.")
+    return delegation.present(
+        asked.token,
+        holder=asked.holder,
+        disclose=asked.disclose,
+        audience=asked.audience,
+        nonce=asked.nonce.decode("utf-8", "replace"),
+        now=asked.now,
+    ).encode("ascii")
+
+
 def _seconds(value: object) -> int | None:
     # A later end is legal, but other programs hold 64 bits with a sign, or floats.
     return min(int(value), _LATEST) if isinstance(value, int | float) else None
@@ -154,6 +189,15 @@ FORMATS: Mapping[str, Format] = {
             present=_present_sd_jwt,
             media_type="application/dc+sd-jwt",
             nonce=lambda text: text.encode(),
+        ),
+        Format(
+            id=DELEGATED,
+            read=_read_sd_jwt,
+            check=_check_delegated,
+            present=_present_delegated,
+            media_type=delegation.MEDIA_TYPE,
+            nonce=lambda text: text.encode(),
+            issued=False,
         ),
     )
 }

@@ -24,7 +24,7 @@ from safeconduct.protocols.openid4vci.metadata import IssuerMetadata
 from safeconduct.trust import Trust
 from safeconduct.wallet import store
 from safeconduct.wallet.context import Context, Notice, Unencrypted
-from safeconduct.wallet.formats import format_of
+from safeconduct.wallet.formats import issued_format_of
 from safeconduct.wallet.records import KnownIssuer
 
 _KEYS_DOCUMENT = "jwt-vc-issuer"
@@ -102,8 +102,23 @@ async def meet(
             "Accept the offer only if that is allowed in so many words.",
         )
     chosen = await _authorization_server(context, found.metadata, server)
-    trust = known.trust if known.pinned else Trust.of({identifier: await _signing_keys(context, identifier)})
+    trust = await _trust(context, known)
     return Issuer(metadata=found.metadata, server=chosen, trust=trust, passed=found.passed)
+
+
+async def trust_in(context: Context, identifier: str) -> Trust:
+    """Return whose signatures count on the credentials of an issuer that is asked for none: as `meet` does.
+
+    Raises Rejected: issuer_keys_missing, url_not_https, and what fetching and reading raise.
+    """
+    urls.check_identifier(identifier, what="of the issuer", allow_http_loopback=context.allow_http_loopback)
+    return await _trust(context, await context.safe.run(store.known_issuer, identifier))
+
+
+async def _trust(context: Context, known: KnownIssuer) -> Trust:
+    if known.pinned:
+        return known.trust
+    return Trust.of({known.identifier: await _signing_keys(context, known.identifier)})
 
 
 def choose_configuration(
@@ -130,7 +145,7 @@ def usable_configuration(metadata: IssuerMetadata, identifier: str) -> Credentia
     Raises Rejected: configuration_unknown; Unsupported: format_unsupported.
     """
     configuration = metadata.configuration(identifier)
-    format_of(configuration.format)
+    issued_format_of(configuration.format)
     if JWT_PROOF not in configuration.proof_algorithms:
         raise Unsupported("format_unsupported", "The credential is of a format that this wallet cannot hold.")
     return configuration
