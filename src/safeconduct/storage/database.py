@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
@@ -20,7 +21,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from safeconduct.storage.engine import Backend, begin_now, lost_a_race, open_backend, out_of_reach
+from safeconduct.storage.engine import (
+    Backend,
+    begin_plainly,
+    lost_a_race,
+    open_backend,
+    out_of_reach,
+    set_patience,
+)
 from safeconduct.storage.migrations import Branch, upgrade_engine
 
 P = ParamSpec("P")
@@ -39,6 +47,7 @@ class Database:
         self._kept: Connection | None = None
         self._turn = threading.Lock()  # who has it may use the one connection
         self._closed = False
+        self._patient = True
         self._threads = ThreadPoolExecutor(backend.threads, thread_name_prefix="safeconduct-database")
 
     @classmethod
@@ -78,14 +87,16 @@ class Database:
         On SQLite it runs in the event loop's own thread if nobody is at the database at this moment: handing
         it over to another thread and back takes longer than itself.
         """
-        if self._backend.one_connection and not self._closed and self._turn.acquire(blocking=False):
-            try:
-                return _speaking_plainly(self._attempt, partial(_called, fn, args, kwargs), wait=False)
-            except _BusyNow:
-                pass  # another process writes; the thread can wait for it
-            finally:
-                self._turn.release()
-        return await self.run(fn, *args, **kwargs)
+        return await self._run_here(Connection.begin, fn, *args, **kwargs)
+
+    async def run_prepared(
+        self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `run_short`, for a function whose statements are all `Prepared`.
+
+        On SQLite the transaction goes past SQLAlchemy as they do, which would take as long over it.
+        """
+        return await self._run_here(begin_plainly, fn, *args, **kwargs)
 
     def run_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, for callers without an event loop; blocks."""
@@ -107,6 +118,22 @@ class Database:
     ) -> None:
         await self.close()
 
+    async def _run_here(
+        self,
+        begin: "_Begin",
+        fn: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        if self._backend.one_connection and not self._closed and self._turn.acquire(blocking=False):
+            try:
+                return _speaking_plainly(self._attempt_now, begin, partial(_called, fn, args, kwargs))
+            except _BusyNow:
+                pass  # another process writes; the thread can wait for it
+            finally:
+                self._turn.release()
+        return await self.run(fn, *args, **kwargs)
+
     async def _in_thread(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(self._by_turns, fn, *args, **kwargs))
@@ -115,6 +142,8 @@ class Database:
         if not self._backend.one_connection:
             return _speaking_plainly(fn, *args, **kwargs)
         with self._turn:
+            if self._kept is not None and not self._patient:
+                self._set_patience(self._kept, patient=True)
             return _speaking_plainly(fn, *args, **kwargs)
 
     def _finish(self) -> None:
@@ -132,25 +161,48 @@ class Database:
             time.sleep(_pause(attempt))
         return self._attempt(work)
 
-    def _attempt(self, work: Callable[[Connection], T], *, wait: bool = True) -> T:
-        """wait: whether to wait for another process's transaction; else raises _BusyNow."""
+    def _attempt(self, work: Callable[[Connection], T]) -> T:
         if not self._backend.one_connection:
             with self._backend.engine.begin() as connection:
                 return work(connection)
         try:
             kept = self._kept = self._kept or self._backend.engine.connect()
-            with kept.begin() if wait else begin_now(kept):
+            with kept.begin():
+                return work(kept)
+        except DBAPIError:
+            self._drop()
+            raise
+
+    def _attempt_now(self, begin: "_Begin", work: Callable[[Connection], T]) -> T:
+        """One attempt on the one connection. Raises _BusyNow if another process has the database."""
+        try:
+            kept = self._kept = self._kept or self._backend.engine.connect()
+            if self._patient:
+                self._set_patience(kept, patient=False)
+            with begin(kept):
                 return work(kept)
         except DBAPIError as error:
             self._drop()
-            if not wait and lost_a_race(error):
+            if lost_a_race(error):
                 raise _BusyNow from None
             raise
 
+    def _set_patience(self, kept: Connection, *, patient: bool) -> None:
+        """The connection stays as it was used last: most often the next one wants it so, too."""
+        set_patience(kept, patient=patient)
+        self._patient = patient
+
     def _drop(self) -> None:
         if self._kept is not None:
+            if not self._patient:
+                with suppress(DBAPIError):  # it is beyond use, and the next one begins patiently
+                    set_patience(self._kept, patient=True)
+                self._patient = True
             self._kept.close()
             self._kept = None
+
+
+_Begin = Callable[[Connection], AbstractContextManager[object]]
 
 
 class _BusyNow(Exception):

@@ -2,11 +2,13 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -110,13 +112,23 @@ def execute(connection: Connection, sql: str, parameters: Any = ()) -> Any:
         ) from error
 
 
-def begin_now(connection: Connection) -> RootTransaction:
-    """Begins a transaction on SQLite; raises DBAPIError at once if another process has the write lock."""
-    execute(connection, "PRAGMA busy_timeout = 0")
+def set_patience(connection: Connection, *, patient: bool) -> None:
+    """Says whether SQLite waits for another process's transaction, or raises DBAPIError at once."""
+    execute(connection, f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000 if patient else 0}")
+
+
+@contextmanager
+def begin_plainly(connection: Connection) -> Iterator[None]:
+    """A transaction on SQLite of which SQLAlchemy knows nothing, for statements that go past it as well."""
+    execute(connection, "BEGIN IMMEDIATE")
     try:
-        return connection.begin()
-    finally:
-        execute(connection, f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        yield
+        execute(connection, "COMMIT")
+    except BaseException:
+        driver = connection.connection.driver_connection
+        if driver is not None and driver.in_transaction:  # SQLite ends it by itself when the disk fails
+            driver.rollback()
+        raise
 
 
 def _sqlite(path: str, url: str) -> Engine:
