@@ -10,8 +10,9 @@ import msgspec
 
 from safeconduct.protocols.transfer.payload import Payload
 
-Level = Literal["link", "pin", "key", "approve"]
-"""How a share is bound to its receiver: by the link alone, a code besides, a known key, or a comparison."""
+Level = Literal["link", "pin", "key", "approve", "authority"]
+"""How a share is bound to its receiver: by the link alone, a code besides, a known key, or a comparison;
+"authority": the sender signs it itself, and the issuer knows nothing of it."""
 
 Mode = Literal["share", "move"]
 """Whether the sender keeps the credential, or hands it over."""
