@@ -21,6 +21,8 @@ from safeconduct.ids import Random
 from safeconduct.wallet import passphrases
 from safeconduct.wallet.records import KnownIssuer, Pending, StoredCredential, StoredInstance
 from safeconduct.wallet.sharing.contacts import CARD, CONTACT, Contact, OwnCard
+from safeconduct.wallet.sharing.records import Transfer
+from safeconduct.wallet.sharing.register import TRANSFER
 from safeconduct.wallet.store import CREDENTIAL, INSTANCE, ISSUER, PENDING, Raw
 
 MAGIC = b"safeconduct wallet backup 1\n"
@@ -28,11 +30,12 @@ MAGIC = b"safeconduct wallet backup 1\n"
 _NONCE_BYTES = 12
 _HEADER_BYTES = 1024
 _NAME = re.compile(r"[0-9a-f-]{1,64}")
-_KINDS: dict[str, type[msgspec.Struct]] = {
+_KINDS: dict[str, Any] = {
     CREDENTIAL: StoredCredential,
     INSTANCE: StoredInstance,
     ISSUER: KnownIssuer,
     PENDING: Pending,
+    TRANSFER: Transfer,
     CARD: OwnCard,
     CONTACT: Contact,
 }

@@ -10,6 +10,7 @@ import msgspec
 from safeconduct.clock import Clock
 from safeconduct.crypto import x509
 from safeconduct.crypto.keys import Key, PublicKey
+from safeconduct.errors import Rejected
 from safeconduct.ids import Random
 from safeconduct.net.fetch import Fetcher, HttpFetcher
 from safeconduct.protocols.oauth import urls
@@ -24,8 +25,21 @@ from safeconduct.wallet.offers import Ask, Question
 from safeconduct.wallet.present import Outcome
 from safeconduct.wallet.records import Held, KnownIssuer, Waiting
 from safeconduct.wallet.safe import guard_of, open_safe
-from safeconduct.wallet.sharing import contacts
+from safeconduct.wallet.sharing import (
+    contacts,
+    declining,
+    ending,
+    receiving,
+    redeeming,
+    register,
+    resuming,
+    sending,
+)
+from safeconduct.wallet.sharing import listing as shared_listing
 from safeconduct.wallet.sharing.contacts import Contact, OwnCard
+from safeconduct.wallet.sharing.declining import Way
+from safeconduct.wallet.sharing.records import Ended, Given, Shared, Standing, Taken
+from safeconduct.wallet.sharing.sending import Wish
 
 __all__ = [
     "Contact",
@@ -198,6 +212,49 @@ class Wallet:
     async def remove_contact(self, who: str) -> Contact:
         """Forget somebody's card. Raises Rejected: contact_unknown, contact_ambiguous."""
         return await contacts.remove(self._context, who)
+
+    async def share(self, credential: str, wish: Wish) -> Shared:
+        """Share a credential by a link. See `sharing.sending.share` and `Wish` for arguments and errors."""
+        return await sending.share(self._context, credential, wish)
+
+    async def resume_share(self, share: str) -> Shared:
+        """Go on with a share that stopped, or return its link again. See `sharing.sending.resume`."""
+        return await sending.resume(self._context, await self._given(share))
+
+    async def share_elsewhere(self, share: str, *, relay: str) -> Shared:
+        """Leave a share at another relay under a new link. See `sharing.sending.leave_elsewhere`."""
+        left = await sending.leave_elsewhere(self._context, await self._given(share), relay)
+        return sending.shared_of(left)
+
+    async def shares(self, credential: str | None = None) -> tuple[Standing, ...]:
+        """Return how shares stand at issuers and relays. See `sharing.listing.shares`."""
+        return await shared_listing.shares(self._context, credential)
+
+    async def revoke_share(self, share: str) -> Ended:
+        """Take a share back, whatever became of it. See `sharing.ending.revoke_share`."""
+        return await ending.revoke_share(self._context, share)
+
+    async def receive(self, link_or_transfer: str, terms: receiving.Terms) -> Held | Waiting:
+        """Take what a link leads to. See `sharing.redeeming.receive` and `receiving.Terms`."""
+        return await redeeming.receive(self._context, link_or_transfer, terms)
+
+    async def opened(self) -> tuple[Taken, ...]:
+        """Return what was opened of others' shares and is neither taken nor declined yet."""
+        return await self._context.safe.run(register.list_taken)
+
+    async def decline(self, link_or_transfer: str, *, way: Way, terms: receiving.Terms) -> str:
+        """Decline what a link leads to. See `sharing.declining.decline` for the arguments and errors."""
+        return await declining.decline(self._context, link_or_transfer, way=way, terms=terms)
+
+    async def resume_transfers(self) -> None:
+        """Go on with transfers as far as that needs no person. What fails, and what waits, is reported."""
+        await resuming.resume(self._context)
+
+    async def _given(self, share: str) -> Given:
+        found = await ending.find_given(self._context, share)
+        if found is None:
+            raise Rejected("transfer_unknown", "The wallet made no share of this id; list the shares.")
+        return found
 
     async def backup(self, passphrase: str) -> bytes:
         """Return everything that the wallet keeps, encrypted under a passphrase.

@@ -30,7 +30,7 @@ from safeconduct.protocols.transfer.payload import Payload
 from safeconduct.wallet import listing
 from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.obtain import ID_BYTES
-from safeconduct.wallet.sharing import channels, register, relays, share_line
+from safeconduct.wallet.sharing import addressed, approving, channels, register, relays, share_line
 from safeconduct.wallet.sharing.records import Box, Given, Level, Mode, Shared
 from safeconduct.wallet.sharing.relay_line import RelayLine
 from safeconduct.wallet.sharing.share_line import SharesLine
@@ -89,18 +89,28 @@ async def resume(context: Context, given: Given) -> Shared:
     if given.stage == "begun":
         given = await ask_issuer(context, given)
     if given.stage == "granted":
-        given = await leave(context, *first_content(given))
+        given = await _left(context, given)
     return shared_of(given)
 
 
-def first_content(given: Given) -> tuple[Given, Content]:
+async def _left(context: Context, given: Given) -> Given:
+    if given.box is None:
+        text = addressed.seal_text(given, offer_of(given))
+        return await _kept(context, msgspec.structs.replace(given, stage="left", link=text))
+    return await leave(context, *first_content(context, given))
+
+
+def first_content(context: Context, given: Given) -> tuple[Given, Content]:
     """Return the first message of a share, and the record that goes with it.
 
-    Raises Unsupported: level_unsupported.
+    Raises Rejected: share_over, contact_missing (a share for a contact that is not named).
     """
-    if given.level not in ("link", "pin"):
-        raise Unsupported("level_unsupported", "This level cannot be shared by a link alone.")
-    return given, contents.offer_content(offer_of(given))
+    offer = offer_of(given)
+    if given.level == "key":
+        return given, addressed.seal(given, offer)
+    if given.level == "approve" and offer.share is not None and given.body is None:
+        return approving.begin(context, given, offer.share)
+    return given, contents.offer_content(offer)
 
 
 def offer_of(given: Given) -> contents.Offer:
@@ -242,6 +252,8 @@ async def _forget(context: Context, line: SharesLine, given: Given, error: Safec
 
 
 async def _granted(context: Context, line: SharesLine, given: Given) -> Given:
+    if given.level == "authority":
+        raise Unsupported("level_unsupported", "No issuer makes a share whose sender signs itself.")
     request = ShareRequest(
         presentation=b"",
         format=line.credential.held.format,
@@ -324,7 +336,7 @@ async def leave_elsewhere(context: Context, given: Given, relay: str) -> Given:
         link=None,
         secret=new_secret(random=context.random),
     )
-    moved, content = first_content(moved)
+    moved, content = first_content(context, moved)
     left = await leave(context, await _kept(context, moved), content)
     await _abandon(context, abandoned)
     return left
