@@ -122,6 +122,8 @@ def network_of(address: str) -> str:
 
     What is no address is one and the same "", so that nobody gets a bucket of his own by making one up.
     """
+    if _IPV4.fullmatch(address):
+        return address  # the most frequent kind, in its only spelling
     try:
         found = ipaddress.ip_address(_PORT.sub(r"\1\2", address).partition("%")[0])
     except ValueError:
@@ -133,6 +135,7 @@ def network_of(address: str) -> str:
     return str(found)
 
 
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}", re.ASCII)
 _PORT = re.compile(r"^\[([0-9A-Fa-f:.%a-z]+)\](?::[0-9]{1,5})?$|^([0-9.]+):[0-9]{1,5}$")
 """An address with a port after it, or in brackets, as some proxies write it."""
 
@@ -142,7 +145,8 @@ def refuse_navigation(request: Request) -> None:
 
     Raises NavigationRefused "navigation_refused".
     """
-    if "navigate" in ",".join(request.headers.getlist("Sec-Fetch-Mode")).lower():
+    modes = [value for name, value in request.scope["headers"] if name == b"sec-fetch-mode"]
+    if b"navigate" in b",".join(modes).lower():
         raise NavigationRefused("navigation_refused", "This is for wallets, and not shown as a page.")
 
 

@@ -73,6 +73,8 @@ _NONCHARACTERS = frozenset(
 def _cleaned(text: str, *, most: int, what: str) -> str:
     if len(text) > most:
         raise _too_long(what)
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())  # what is done below to any text, sooner
     spaced = _SPACE.sub(" ", text)
     seen = "".join(
         character
@@ -86,6 +88,8 @@ def _cleaned(text: str, *, most: int, what: str) -> str:
 def _allowed(image_url: str, image_hosts: Collection[str]) -> str:
     if len(image_url) > limits.URL_CHARS:
         raise _too_long("imageURL")
+    if not image_hosts:
+        return ""
     try:
         check_url(image_url, what="imageURL")
     except SafeconductError:
