@@ -15,7 +15,6 @@ _TO_LENIENT = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _RULE = "RFC 4648 §5"
 _PADDING = (b"", b"", b"==", b"=")
-_MOST_PADDING = 2
 # The last character of a group that is not full carries bits that stand for nothing and must be zero.
 _LAST = (frozenset(range(256)), frozenset[int](), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 
@@ -67,7 +66,7 @@ def decode_any(text: str, *, max_bytes: int) -> bytes:
     if len(text) > max_bytes * 4 // 3 + 4:
         raise _too_large()
     bare = text.rstrip("=")
-    if len(text) - len(bare) > _MOST_PADDING:
+    if len(text) - len(bare) > -len(bare) % 4:
         raise _malformed()
     if "+" in bare or "/" in bare:
         if "-" in bare or "_" in bare:

@@ -1,5 +1,7 @@
 """Base64url has exactly one text for each byte string."""
 
+import base64
+
 import pytest
 
 from safeconduct import limits
@@ -124,3 +126,38 @@ def test_one_foreign_text_among_many_is_refused(text: bytes) -> None:
         with pytest.raises(Malformed) as caught:
             b64.decode_each(texts)
         assert caught.value.code == "base64url_malformed"
+
+
+FORMS = [
+    (b"\xfb\xff\xbf\xfb", ("-_-_-w", "-_-_-w==", "-_-_-w=", "+/+/+w", "+/+/+w==", "+/+/+w=")),
+    (b"foob", ("Zm9vYg", "Zm9vYg==", "Zm9vYg=")),
+    (b"fooba", ("Zm9vYmE", "Zm9vYmE=")),
+    (b"", ("",)),
+]
+
+
+@pytest.mark.parametrize(("data", "text"), [(data, text) for data, texts in FORMS for text in texts])
+def test_all_forms_of_base64_are_read_where_any_is(data: bytes, text: str) -> None:
+    assert b64.decode_any(text, max_bytes=16) == data
+
+
+@pytest.mark.parametrize("data", [data for data, _ in KNOWN])
+def test_ordinary_base64_is_that_of_the_standard_library(data: bytes) -> None:
+    assert b64.encode_standard(data) == base64.b64encode(data).decode()
+    assert b64.decode_any(b64.encode_standard(data), max_bytes=64) == data
+
+
+@pytest.mark.parametrize(
+    "text", ["-/-_", "+_", "Zg===", "Zm9v=", "=", "====", "Zh", "Zm9v\n", "Zm 9v", "Zm9é", "A", "Zm=9"]
+)
+def test_what_is_no_form_of_base64_is_refused(text: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        b64.decode_any(text, max_bytes=64)
+    assert caught.value.code == "base64url_malformed"
+
+
+@pytest.mark.parametrize("text", ["AAAA" * 4, "AAAA" * 1000, "=" * 1000])
+def test_base64_in_any_form_is_measured_first(text: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        b64.decode_any(text, max_bytes=8)
+    assert caught.value.code == "base64url_too_large"
