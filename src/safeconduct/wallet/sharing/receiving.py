@@ -61,6 +61,10 @@ Ask = Callable[[ShareQuestion], bool]
 """Puts a question to the user; whether the wallet may go on."""
 
 
+def _unseen(_digits: str, _issuer: str) -> None:
+    """Takes digits where nobody looks: who asks gets them with the result."""
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """How the user takes what a link leads to.
 
@@ -68,7 +72,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     if it is here already. pin: asks the user for it, once issuer and content were shown; None gives up.
     via: base URL of the wallet server. unencrypted: whether an issuer without encryption will do.
     key: a holder key, the URI of one in a token or a private JWK as text. configuration: which credential,
-    where the offer holds several. wait: seconds to wait for an issuer that takes time.
+    where the offer holds several. wait: seconds to wait for an issuer that takes time. show: shows the digits
+    to compare, with the issuer that the sender names. wait_sender: seconds to wait for each step of a sender
+    who has to approve.
     """
 
     ask: Ask | None = None
@@ -80,6 +86,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     configuration: str | None = None
     wait: int = 0
+    show: Callable[[str, str], None] = _unseen
+    wait_sender: int = 0
 
     def __repr__(self) -> str:
         return "<Terms>"

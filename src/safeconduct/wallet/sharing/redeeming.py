@@ -14,7 +14,8 @@ from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.line import DPOP_ALGORITHM
 from safeconduct.wallet.offers import Invitation
 from safeconduct.wallet.records import Held, Waiting, key_of, key_text
-from safeconduct.wallet.sharing import exchanging, receiving, register
+from safeconduct.wallet.sharing import addressed, exchanging, levels, receiving, register
+from safeconduct.wallet.sharing.approved import Awaited
 from safeconduct.wallet.sharing.receiving import Terms
 from safeconduct.wallet.sharing.records import Taken
 from safeconduct.wallet.sharing.relay_line import RelayLine
@@ -23,20 +24,23 @@ PIN_TRIES = 5
 """Wrong PINs after which issuers end a share."""
 
 
-async def receive(context: Context, link_or_transfer: str, terms: Terms) -> Held | Waiting:
-    """Take what a link leads to, or go on with a transfer whose id begins so.
+async def receive(context: Context, link_or_transfer: str, terms: Terms) -> Held | Waiting | Awaited:
+    """Take what a link or a sealed text leads to, or go on with a transfer whose id begins so.
 
+    Where the sender has to approve and has not yet, the result says so; the same call goes on.
     Raises Rejected: transfer_unknown, transfer_ambiguous, transfer_over, and as the steps of `receiving` and
     `redeem`. What is under way then is kept: the same call goes on with it.
     """
     if "/" in link_or_transfer:
         taken = await receiving.begin(context, link_or_transfer, terms)
+    elif levels.is_sealed_text(link_or_transfer):
+        taken = await levels.begin_text(context, link_or_transfer, terms)
     else:
         taken = await find_taken(context, link_or_transfer)
     return await proceed(context, taken, terms)
 
 
-async def proceed(context: Context, taken: Taken, terms: Terms) -> Held | Waiting:
+async def proceed(context: Context, taken: Taken, terms: Terms) -> Held | Waiting | Awaited:
     """Go on with a transfer where it stopped. Raises as `receive`."""
     there = await settled(context, taken)
     if there is not None:
@@ -44,14 +48,11 @@ async def proceed(context: Context, taken: Taken, terms: Terms) -> Held | Waitin
     if taken.stage == "declining":
         raise Rejected("transfer_over", "You declined this; ask the sender for a new share.")
     if taken.stage in ("begun", "claimed"):
-        taken = await _offered(context, taken, terms)
+        taken, offer = await levels.hear_offer(context, taken, terms)
+        if offer is None:
+            return levels.awaited(taken)
+        taken = await receiving.take_offer(context, taken, offer, terms)
     return await redeem(context, taken, terms)
-
-
-async def _offered(context: Context, taken: Taken, terms: Terms) -> Taken:
-    """The transfer with an offer, however many messages its level takes to get one."""
-    taken, content = await receiving.claim(context, taken)
-    return await receiving.take_offer(context, taken, receiving.offer_in(content), terms)
 
 
 async def find_taken(context: Context, prefix: str) -> Taken:
@@ -89,7 +90,10 @@ async def redeem(context: Context, taken: Taken, terms: Terms) -> Held | Waiting
             context,
             invitation,
             accept.Terms(
-                via=terms.via, unencrypted=terms.unencrypted, wait=terms.wait, key=terms.key or taken.key
+                via=terms.via,
+                unencrypted=terms.unencrypted,
+                wait=terms.wait,
+                key=addressed.proof_key(taken) or terms.key or taken.key,
             ),
             configuration=terms.configuration,
             dpop_key=key_of(taken.dpop_key),
