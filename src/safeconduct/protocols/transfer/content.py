@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from safeconduct import limits
-from safeconduct.errors import Malformed, Unsupported
+from safeconduct.errors import Unsupported
 from safeconduct.protocols import wire
 
 T = TypeVar("T")
@@ -76,10 +76,8 @@ def encode_content(content: Content) -> bytes:
 def parse_content(text: bytes) -> Content:
     """Reads the JSON text of a message, padding and unknown members included.
 
-    Raises Malformed "message_malformed", "content_too_large", and those of `encoding.json`.
+    Raises Malformed "message_malformed" and those of `encoding.json`.
     """
-    if len(text) > limits.TRANSFER_DATA_CHARS:
-        raise Malformed("content_too_large", "The content of the message is larger than a payload may be.")
     message = wire.read_json(text, _Message, what=_WHAT, max_bytes=limits.TRANSFER_DATA_CHARS)
     return Content(message.format, message.content)
 
