@@ -68,17 +68,20 @@ def _application(inner: ASGIApp, *, telemetry: Telemetry, problems: Problems, ma
 class _Routes:
     """Starlette's router, which raises for what it has no route for, and redirects nowhere.
 
-    Paths without parameters are looked up before it is asked: it would try one pattern after the other.
+    Paths that have no parameter, or end in their only one, are looked up before it is asked: it would try one
+    pattern after the other.
     """
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._router = Router(routes, redirect_slashes=False)
         self._fixed = _fixed_routes(routes)
+        self._folders = _folder_routes(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = None if scope.get("root_path") else self._fixed.get((scope["method"], scope["path"]))
-        if route is not None:
-            scope["route"], scope["path_params"] = route, {}
+        found = None if scope.get("root_path") else self._find(scope["method"], scope["path"])
+        if found is not None:
+            route, scope["path_params"] = found
+            scope["route"] = route
             response = await route.endpoint(Request(scope, receive, send))
             await response(scope, receive, send)
             return
@@ -93,6 +96,14 @@ class _Routes:
             allowed = ", ".join(sorted(_methods(self._router.routes, asked)))
             raise HTTPException(error.status_code, headers={"Allow": allowed}) from None
 
+    def _find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        route = self._fixed.get((method, path))
+        if route is not None:
+            return route, {}
+        folder, _, name = path.rpartition("/")
+        route = self._folders.get((method, folder)) if name else None
+        return None if route is None else (route, {next(iter(route.param_convertors)): name})
+
 
 def _fixed_routes(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], Route]:
     """The routes of one path each, by method and path, that no route before them could take."""
@@ -105,6 +116,25 @@ def _fixed_routes(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], Route]:
         if iscoroutinefunction(route.endpoint) and not any(regex.match(route.path) for regex in rivals):
             fixed |= {(method, route.path): route for method in route.methods or ()}
     return fixed
+
+
+def _folder_routes(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], Route]:
+    """The routes whose path is a fixed folder and one text below it, by method and folder.
+
+    None of them could take the path of another one's folder. After the first route of any other kind with
+    parameters there are no more: what that one takes is not known here.
+    """
+    folders: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        if not isinstance(route, Route) or not iscoroutinefunction(route.endpoint):
+            break
+        folder, _, last = route.path.rpartition("/")
+        names = list(route.param_convertors)
+        if names and (len(names) > 1 or last != f"{{{names[0]}}}"):
+            break
+        for method in route.methods or () if names else ():
+            folders.setdefault((method, folder), route)
+    return folders
 
 
 def _methods(routes: Sequence[BaseRoute], scope: Scope) -> set[str]:

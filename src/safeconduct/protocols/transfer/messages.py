@@ -8,13 +8,12 @@ import calendar
 import datetime
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, field
 
 from safeconduct import limits
-from safeconduct.encoding import json
 from safeconduct.errors import Malformed, Rejected
 from safeconduct.protocols import wire
 from safeconduct.protocols.transfer import mailbox
@@ -47,6 +46,9 @@ NAMES: Mapping[bytes, str] = {
 DEFAULT_RIGHTS: Final = "RD"
 RIGHTS: Mapping[str, int] = {"R": mailbox.READ, "W": mailbox.WRITE, "D": mailbox.DELETE}
 
+PAYLOAD_TYPE: Final = r"^[A-Za-z0-9._:+/-]+\Z"
+"""What the name of a kind of payload is made of."""
+
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _TIME = re.compile(
@@ -71,6 +73,7 @@ class Headers(msgspec.Struct, frozen=True):
     """The fields of a request as they came, each under its newest name; at most one value each."""
 
     values: Mapping[str, str]
+    _read: dict[str, bytes | None] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return "<Headers>"
@@ -78,8 +81,7 @@ class Headers(msgspec.Struct, frozen=True):
     @property
     def echo(self) -> str | None:
         """The request's id as the answer repeats it; None for one that is no UUID."""
-        text = self.values.get(REQUEST_ID)
-        return text if text is not None and parse_uuid(text) else None
+        return self.values[REQUEST_ID] if self._uuid(REQUEST_ID) else None
 
     @property
     def attestation(self) -> str | None:
@@ -88,12 +90,11 @@ class Headers(msgspec.Struct, frozen=True):
 
     def claim(self) -> bytes:
         """Returns the claim, 16 bytes. Raises ClaimMissing "claim_missing", Malformed "claim_malformed"."""
-        text = self.values.get(CLAIM)
-        if text is None:
-            raise ClaimMissing("claim_missing", f"The header field {CLAIM} is missing.")
-        found = parse_uuid(text)
-        if found is None:
+        found = self._uuid(CLAIM)
+        if found is None and CLAIM in self.values:
             raise Malformed("claim_malformed", f"The header field {CLAIM} is not a UUID.")
+        if found is None:
+            raise ClaimMissing("claim_missing", f"The header field {CLAIM} is missing.")
         return found
 
     def request_id(self) -> bytes:
@@ -108,11 +109,8 @@ class Headers(msgspec.Struct, frozen=True):
 
     def optional_request_id(self) -> bytes | None:
         """As `request_id`; None without one."""
-        text = self.values.get(REQUEST_ID)
-        if text is None:
-            return None
-        found = parse_uuid(text)
-        if found is None:
+        found = self._uuid(REQUEST_ID)
+        if found is None and REQUEST_ID in self.values:
             raise Malformed("request_id_malformed", f"The header field {REQUEST_ID} is not a UUID.")
         return found
 
@@ -134,6 +132,11 @@ class Headers(msgspec.Struct, frozen=True):
         found = _number(self.values.get(WAIT), "wait_malformed", WAIT)
         return 0 if found is None else min(found, most)
 
+    def _uuid(self, name: str) -> bytes | None:
+        if name not in self._read:
+            self._read[name] = parse_uuid(self.values.get(name, ""))
+        return self._read[name]
+
 
 def read_headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     """Returns what the fields of a request say. fields: names in lower case, and values.
@@ -154,7 +157,7 @@ def read_headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
 class Payload(msgspec.Struct, frozen=True):
     """What the relay passes on and cannot read."""
 
-    type: Annotated[str, Meta(min_length=1, max_length=limits.PAYLOAD_TYPE_CHARS)]
+    type: Annotated[str, Meta(pattern=PAYLOAD_TYPE, max_length=limits.PAYLOAD_TYPE_CHARS)]
     data: str
 
     def __repr__(self) -> str:
@@ -235,7 +238,7 @@ def payload_bytes(payload: Payload, *, most_chars: int) -> bytes:
         raise PayloadTooLarge("payload_too_large", "payload.data is longer than this relay keeps.")
     if not _BASE64.fullmatch(payload.data):
         raise Malformed("message_malformed", "payload.data is not base64.")
-    return json.dumps({"type": payload.type, "data": payload.data})
+    return f'{{"type":"{payload.type}","data":"{payload.data}"}}'.encode()  # neither has what JSON escapes
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,9 +307,18 @@ def format_time(seconds: int) -> str:
     return f"{(_EPOCH + datetime.timedelta(seconds=seconds)).isoformat()}Z"
 
 
-def encode_reading(members: Mapping[str, Any], *, payload: bytes) -> bytes:
-    """Returns the answer to a read. payload: its JSON, as it was kept. members: the others."""
-    return b'{"payload":' + payload + b"," + json.dumps(dict(members))[1:]
+def encode_reading(
+    payload: bytes, display: bytes, *, expires_at: int, sequence: int, state: mailbox.State | None
+) -> bytes:
+    """Returns the answer to a read. payload, display: JSON as it was kept. state: for the sender only."""
+    known = b"" if state is None else b',"state":"%b"' % state.encode()
+    return b'{"payload":%b,"displayInformation":%b,"expiration":"%b","sequence":%d%b}' % (
+        payload,
+        display,
+        format_time(expires_at).encode(),
+        sequence,
+        known,
+    )
 
 
 def _number(text: str | None, code: str, name: str) -> int | None:

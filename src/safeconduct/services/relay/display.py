@@ -82,7 +82,7 @@ def _cleaned(text: str, *, most: int, what: str) -> str:
         if character in _JOINERS
         or (unicodedata.category(character) not in _UNSEEN and character not in _NONCHARACTERS)
     )
-    return unicodedata.normalize("NFC", seen).strip(f" {_JOINERS}")
+    return _SPACE.sub(" ", unicodedata.normalize("NFC", seen)).strip(f" {_JOINERS}")
 
 
 def _allowed(image_url: str, image_hosts: Collection[str]) -> str:

@@ -143,7 +143,7 @@ def _header(name: str, description: str, *, required: bool, schema: _JSON | None
 
 def _payload(settings: RelaySettings) -> _JSON:
     data = {"type": "string", "pattern": "^[A-Za-z0-9+/_-]+={0,2}$", "maxLength": settings.payload_chars}
-    kind = {"type": "string", "minLength": 1, "maxLength": limits.PAYLOAD_TYPE_CHARS}
+    kind = {"type": "string", "pattern": "^[A-Za-z0-9._:+/-]+$", "maxLength": limits.PAYLOAD_TYPE_CHARS}
     return _object({"type": kind, "data": data})
 
 

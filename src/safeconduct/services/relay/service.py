@@ -20,16 +20,16 @@ from safeconduct.protocols.transfer.claims import claim_digest
 from safeconduct.protocols.transfer.mailbox import MailboxUnknown
 from safeconduct.protocols.transfer.messages import (
     CreateMailbox,
+    DisplayInformation,
     Headers,
     UpdateMailbox,
     encode_reading,
-    format_time,
     payload_bytes,
     read_terms,
 )
 from safeconduct.protocols.transfer.uuids import new_uuid, parse_uuid, uuid_text
 from safeconduct.services.relay import store
-from safeconduct.services.relay.display import Display, clean_display, display_members
+from safeconduct.services.relay.display import PICTURE_PATH, Display, clean_display, display_members
 from safeconduct.services.relay.waiting import Waiting
 from safeconduct.settings import RelaySettings
 from safeconduct.storage import Database
@@ -67,6 +67,7 @@ class Relay:
         self._random = random
         self._quota = Quota(settings.mailboxes)
         self._waiting = Waiting()
+        self._picture = f"{settings.url}{PICTURE_PATH}"
 
     async def create(self, headers: Headers, wanted: CreateMailbox, *, admit: Callable[[], None]) -> Created:
         """Makes a mailbox. admit: raises where the caller may make none; called when all else is in order.
@@ -91,21 +92,23 @@ class Relay:
             claim=claim_digest(made, claim),
             rights=terms.rights,
             claim_key=terms.claim_key,
-            display=json.dumps(msgspec.structs.asdict(shown)),
+            display=json.dumps(display_members(shown, base=settings.url)),
             payload=payload_bytes(wanted.payload, most_chars=settings.payload_chars),
             expires_at=terms.expires_at,
         )
         admit()
         self._quota.take()
-        found = await self._database.run_short(store.create, new, now=now)
+        found = await self._database.run_prepared(store.create, new, now=now)
         if found != made:
             self._quota.count(-1)
         return Created(f"{settings.url}/v1/m/{uuid_text(found)}", repeated=found != made)
 
     async def find_display(self, mailbox: str) -> Display:
         """Returns what anyone may see of a mailbox; binds nothing. Raises MailboxUnknown."""
-        found = await self._database.run_short(store.find_display, _id(mailbox), now=self._clock())
-        return wire.read_json(found, Display, what="Display")
+        found = await self._database.run_prepared(store.find_display, _id(mailbox), now=self._clock())
+        shown = wire.read_json(found, DisplayInformation, what="displayInformation")
+        own = shown.image_url == self._picture
+        return Display(shown.title, shown.description, "" if own else shown.image_url)
 
     async def read(self, mailbox: str, headers: Headers) -> bytes | None:
         """Returns the answer to a read, None if there is nothing new within the time that is waited.
@@ -149,7 +152,7 @@ class Relay:
             if_sequence=headers.if_sequence(),
             most_updates=self.settings.updates,
         )
-        written = await self._database.run_short(store.put, id_, digest, write, now=self._clock())
+        written = await self._database.run_prepared(store.put, id_, digest, write, now=self._clock())
         self._waiting.wake(id_)
         return written
 
@@ -158,7 +161,7 @@ class Relay:
         claim, request_id, id_ = headers.claim(), headers.request_id(), _id(mailbox)
         digest = claim_digest(id_, claim)
         request = life.request_digest("relinquish", digest, request_id)
-        written = await self._database.run_short(store.relinquish, id_, digest, request, now=self._clock())
+        written = await self._database.run_prepared(store.relinquish, id_, digest, request, now=self._clock())
         self._waiting.wake(id_)
         return written
 
@@ -167,7 +170,7 @@ class Relay:
         claim, id_ = headers.claim(), _id(mailbox)
         headers.optional_request_id()
         digest = claim_digest(id_, claim)
-        await self._database.run_short(store.remove, id_, digest, now=self._clock())
+        await self._database.run_prepared(store.remove, id_, digest, now=self._clock())
         self._quota.count(-1)
         self._waiting.wake(id_)
 
@@ -192,20 +195,18 @@ class Relay:
                 self._waiting.compare(mailbox, found.get(mailbox))
 
     async def _read(self, reader: store.Reader) -> store.Reading:
-        return await self._database.run_short(store.read, reader, now=self._clock())
+        return await self._database.run_prepared(store.read, reader, now=self._clock())
 
     def _answer(self, mailbox: bytes, reading: store.Reading) -> bytes:
         if reading.bound:
             self._waiting.wake(mailbox)
-        shown = wire.read_json(reading.display, Display, what="Display")
-        members = {
-            "displayInformation": display_members(shown, base=self.settings.url),
-            "expiration": format_time(reading.expires_at),
-            "sequence": reading.sequence,
-        }
-        if reading.state is not None:
-            members["state"] = reading.state
-        return encode_reading(members, payload=reading.payload)
+        return encode_reading(
+            reading.payload,
+            reading.display,
+            expires_at=reading.expires_at,
+            sequence=reading.sequence,
+            state=reading.state,
+        )
 
 
 def _id(text: str) -> bytes:
