@@ -114,7 +114,7 @@ async def begin(context: Context, link_text: str, terms: Terms) -> Taken:
     _check_relay(context, link, terms)
     shown = await RelayLine(context, box).preview()
     _confirm(terms.ask, _claim_question(link, shown))
-    return await new_taken(context, secret=link.secret, version=link.version, level=_level(link), box=box)
+    return await new_taken(context, secret=link.secret, version=link.version, level=link.level, box=box)
 
 
 async def new_taken(
@@ -157,17 +157,11 @@ def _claim_question(link: ShareLink, shown: Display) -> ShareQuestion:
     return ShareQuestion(
         step="claim",
         host=_host(link.relay),
-        level=_level(link),
+        level=link.level,
         legacy=link.version == 1,
         title=shown.title,
         description=shown.description,
     )
-
-
-def _level(link: ShareLink) -> Level | None:
-    if link.level == "authority":
-        raise Unsupported("level_unsupported", "The link is not to a share of an issuer.")
-    return link.level
 
 
 # Steps 3 and 4.

@@ -14,7 +14,7 @@ from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.line import DPOP_ALGORITHM
 from safeconduct.wallet.offers import Invitation
 from safeconduct.wallet.records import Held, Waiting, key_of, key_text
-from safeconduct.wallet.sharing import addressed, exchanging, levels, receiving, register
+from safeconduct.wallet.sharing import addressed, authority, exchanging, levels, receiving, register
 from safeconduct.wallet.sharing.approved import Awaited
 from safeconduct.wallet.sharing.receiving import Terms
 from safeconduct.wallet.sharing.records import Taken
@@ -47,6 +47,8 @@ async def proceed(context: Context, taken: Taken, terms: Terms) -> Held | Waitin
         return there
     if taken.stage == "declining":
         raise Rejected("transfer_over", "You declined this; ask the sender for a new share.")
+    if taken.level == "authority":
+        return await authority.receive(context, taken, terms)
     if taken.stage in ("begun", "claimed"):
         taken, offer = await levels.hear_offer(context, taken, terms)
         if offer is None:

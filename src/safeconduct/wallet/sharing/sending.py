@@ -30,7 +30,15 @@ from safeconduct.protocols.transfer.payload import Payload
 from safeconduct.wallet import listing
 from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.obtain import ID_BYTES
-from safeconduct.wallet.sharing import addressed, approving, channels, register, relays, share_line
+from safeconduct.wallet.sharing import (
+    addressed,
+    approving,
+    channels,
+    delegating,
+    register,
+    relays,
+    share_line,
+)
 from safeconduct.wallet.sharing.records import Box, Given, Level, Mode, Shared
 from safeconduct.wallet.sharing.relay_line import RelayLine
 from safeconduct.wallet.sharing.share_line import SharesLine
@@ -105,6 +113,8 @@ def first_content(context: Context, given: Given) -> tuple[Given, Content]:
 
     Raises Rejected: share_over, contact_missing (a share for a contact that is not named).
     """
+    if given.level == "authority":
+        return given, delegating.first_message(given)
     offer = offer_of(given)
     if given.level == "key":
         return given, addressed.seal(given, offer)
