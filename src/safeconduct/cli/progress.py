@@ -23,3 +23,22 @@ def shown(what: str, total: int, *, quiet: bool) -> Iterator[Advance]:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.advance(task, done)
+
+
+@contextmanager
+def waiting(what: str, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """Show that the body waits for somebody; yield what ends that, for when there is something to read.
+
+    what: it waits for. quiet: show nothing, as with --json.
+    """
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+
+    status = Console(stderr=True).status(f"{what}; Ctrl-C leaves it for later")
+    status.start()
+    try:
+        yield status.stop
+    finally:
+        status.stop()

@@ -26,6 +26,8 @@ from safeconduct.wallet.present import Outcome
 from safeconduct.wallet.records import Held, KnownIssuer, Waiting
 from safeconduct.wallet.safe import guard_of, open_safe
 from safeconduct.wallet.sharing import (
+    addressed,
+    approving,
     contacts,
     declining,
     ending,
@@ -36,12 +38,16 @@ from safeconduct.wallet.sharing import (
     sending,
 )
 from safeconduct.wallet.sharing import listing as shared_listing
+from safeconduct.wallet.sharing.approved import Awaited
+from safeconduct.wallet.sharing.approving import Approval, Confirm
 from safeconduct.wallet.sharing.contacts import Contact, OwnCard
 from safeconduct.wallet.sharing.declining import Way
 from safeconduct.wallet.sharing.records import Ended, Given, Shared, Standing, Taken
 from safeconduct.wallet.sharing.sending import Wish
 
 __all__ = [
+    "Approval",
+    "Awaited",
     "Contact",
     "ContactCard",
     "Held",
@@ -213,9 +219,22 @@ class Wallet:
         """Forget somebody's card. Raises Rejected: contact_unknown, contact_ambiguous."""
         return await contacts.remove(self._context, who)
 
-    async def share(self, credential: str, wish: Wish) -> Shared:
-        """Share a credential by a link. See `sharing.sending.share` and `Wish` for arguments and errors."""
+    async def share(self, credential: str, wish: Wish, *, to: str | None = None) -> Shared:
+        """Share a credential by a link. See `sharing.sending.share` and `Wish` for arguments and errors.
+
+        to: name or id of a contact, whose keys alone can open and redeem it then; the level is "key".
+        Raises Rejected also: contact_unknown, contact_ambiguous.
+        """
+        if to is not None:
+            who = await addressed.addressee(self._context, to)
+            wish = msgspec.structs.replace(
+                wish, level="key", jkt=who.jkt, contact=who.contact, extra={**wish.extra, **who.extra}
+            )
         return await sending.share(self._context, credential, wish)
+
+    async def approve(self, share: str, *, confirm: Confirm, wait: int = 0) -> Approval:
+        """Go on with a share that waits for a comparison. See `sharing.approving.approve`."""
+        return await approving.approve(self._context, share, confirm=confirm, wait=wait)
 
     async def resume_share(self, share: str) -> Shared:
         """Go on with a share that stopped, or return its link again. See `sharing.sending.resume`."""
@@ -234,7 +253,7 @@ class Wallet:
         """Take a share back, whatever became of it. See `sharing.ending.revoke_share`."""
         return await ending.revoke_share(self._context, share)
 
-    async def receive(self, link_or_transfer: str, terms: receiving.Terms) -> Held | Waiting:
+    async def receive(self, link_or_transfer: str, terms: receiving.Terms) -> Held | Waiting | Awaited:
         """Take what a link leads to. See `sharing.redeeming.receive` and `receiving.Terms`."""
         return await redeeming.receive(self._context, link_or_transfer, terms)
 

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from safeconduct.cli.wallet import common, contacts, getting, holding, personas, protecting, showing, trusting
+from safeconduct.cli.wallet import (
+    common,
+    contacts,
+    getting,
+    holding,
+    personas,
+    protecting,
+    receiving,
+    sharing,
+    showing,
+    trusting,
+)
 
 app = typer.Typer(no_args_is_help=True)
 for _command in (
@@ -16,6 +27,13 @@ for _command in (
     holding.show,
     showing.present,
     holding.delete,
+    sharing.share,
+    receiving.receive,
+    sharing.shares,
+    sharing.link,
+    sharing.approve,
+    sharing.revoke,
+    receiving.decline,
     protecting.backup,
     protecting.restore,
     protecting.rekey,

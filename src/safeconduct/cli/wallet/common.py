@@ -61,6 +61,16 @@ AllowUnencrypted = Annotated[
         help="Deal also with an issuer that offers no encryption; then never through a wallet server.",
     ),
 ]
+WaitForParty = Annotated[
+    int | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="How long to wait for the other side, if it has to do something; by default 10 minutes on a "
+        "terminal, and else not at all.",
+    ),
+]
 NoBrowser = Annotated[
     bool, typer.Option("--no-browser", help="Print the address to log in at, and open no browser.")
 ]
@@ -161,6 +171,33 @@ def text_argument(given: str) -> str:
 def on_terminal() -> bool:
     """Whether somebody is there who can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
+
+
+_PATIENCE = 600
+
+
+def patience(wait: int | None) -> int:
+    """Return for how many seconds to wait for the other side of a transfer."""
+    if wait is not None:
+        return wait
+    return _PATIENCE if on_terminal() else 0
+
+
+def digits_text(digits: str) -> str:
+    """Return six digits as people read them out."""
+    return f"{digits[:3]} {digits[3:]}"
+
+
+def server(via: str | None, config: str | None) -> str | None:
+    """Return the wallet server to ask through: that of the option, else of the settings, if any."""
+    return via or wallet_settings(config).wallet_server or None
+
+
+def write_json(value: Any) -> None:
+    """Write one JSON document to standard output."""
+    from safeconduct.cli import output
+
+    output.write_json(value)
 
 
 def print_address(url: str) -> None:

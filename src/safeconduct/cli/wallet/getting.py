@@ -65,7 +65,7 @@ def accept(
         --via https://wallet-server.example
     """
     uri, code = _offer(offer, tx_code)
-    server = _server(via, config)
+    server = common.server(via, config)
 
     async def work(wallet: "Wallet") -> "Held | Waiting":
         return await wallet.accept(
@@ -105,7 +105,7 @@ def request(
     Example:
       safeconduct wallet request https://issuer.example --configuration identity
     """
-    server = _server(via, config)
+    server = common.server(via, config)
 
     async def work(wallet: "Wallet") -> "Held | Waiting":
         return await wallet.request(
@@ -140,12 +140,15 @@ def fetch(credential: Pending = None, wait: Wait = 0, config: Config = None, as_
 def resume(config: Config = None, as_json: AsJson = False) -> None:
     """Ask again where no answer came, for the same keys: an issuer that answered before answers again.
 
+    Shares that are being taken back or declined are gone on with as well.
+
     \b
     Example:
       safeconduct wallet resume
     """
 
     async def work(wallet: "Wallet") -> "tuple[Held | Waiting, ...]":
+        await wallet.resume_transfers()
         return await wallet.resume()
 
     _write(list(common.with_wallet(config, work)), single=False, as_json=as_json)
@@ -167,7 +170,7 @@ def renew(
     Example:
       safeconduct wallet renew 3f --batch 10
     """
-    server = _server(via, config)
+    server = common.server(via, config)
 
     async def work(wallet: "Wallet") -> "Held | Waiting":
         return await wallet.renew(credential, via=server, batch=batch)
@@ -184,12 +187,6 @@ def _write(outcomes: "list[Held | Waiting]", *, single: bool, as_json: bool) -> 
         return
     for outcome in outcomes:
         common.write_outcome(outcome)
-
-
-def _server(via: str | None, config: str | None) -> str | None:
-    from safeconduct.cli import operating
-
-    return via or operating.settings(config).wallet.wallet_server or None
 
 
 def _asking(*, yes: bool) -> "Callable[[Question], bool] | None":
