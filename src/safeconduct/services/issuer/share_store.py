@@ -343,7 +343,8 @@ def _check_within(new: NewShare, gave: Row[Any] | None) -> None:
 
 def _check_room(connection: Connection, new: NewShare, *, now: int, random: Random) -> None:
     known = share_life.lapse_all_of(connection, new.parent_id, now=now, random=random)
-    if new.request_digest is not None and new.request_digest in {one.request_digest for one in known}:
+    same = new.request_digest is not None and new.request_digest in {one.request_digest for one in known}
+    if same or share_life.share_by_id(connection, new.id) is not None:
         raise ShareExists("share_exists", "A share was made by this request before.")
     live = [share for share in known if share.state in life.LIVE]
     if len(live) >= new.max_receivers or len(known) >= limits.SHARES_REMEMBERED:
