@@ -28,6 +28,16 @@ def vectors() -> Path:
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """The URL of an empty schema on a real PostgreSQL (SAFECONDUCT_TEST_POSTGRES), dropped after the test."""
+    yield from _postgres_schema()
+
+
+@pytest.fixture(scope="module")
+def postgres_of_module() -> Iterator[str]:
+    """As `postgres_url`, one for all tests of a module."""
+    yield from _postgres_schema()
+
+
+def _postgres_schema() -> Iterator[str]:
     base = os.environ.get("SAFECONDUCT_TEST_POSTGRES") or _POSTGRES
     schema = f"test_{secrets.token_hex(8)}"
     try:

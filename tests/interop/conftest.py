@@ -53,3 +53,15 @@ def oid4vc_peer() -> Iterator[Peer]:
 def sd_jwt_peer() -> Iterator[Peer]:
     """@sd-jwt/core and @sd-jwt/sd-jwt-vc (npm)."""
     yield from opened("sd_jwt")
+
+
+@pytest.fixture(scope="module")
+def previews_peer() -> Iterator[Peer]:
+    """open-graph-scraper and unfurl.js (npm)."""
+    yield from opened("previews")
+
+
+@pytest.fixture(scope="module")
+def linkpreview_peer() -> Iterator[Peer]:
+    """linkpreview (PyPI)."""
+    yield from opened("linkpreview")

@@ -16,6 +16,7 @@ from tests.flows.wallet_server_stage import ISSUER, FakeIssuer
 
 from safeconduct.crypto.keys import Key
 from safeconduct.services.issuer import open_issuer
+from safeconduct.services.relay import open_relay
 from safeconduct.services.status import open_status
 from safeconduct.services.status.publication import Publish
 from safeconduct.services.verifier import open_verifier
@@ -24,6 +25,7 @@ from safeconduct.settings import (
     DatabaseUrl,
     IssuerSettings,
     KeyPlace,
+    RelaySettings,
     Secret,
     Settings,
     StatusSettings,
@@ -141,6 +143,23 @@ def live_verifier(folder: Path, **settings: Any) -> AbstractContextManager[Live]
         }
     )
     return _live("verifier", lambda telemetry: open_verifier(chosen, telemetry=telemetry, clock=_now))
+
+
+def live_relay(folder: Path, **settings: Any) -> AbstractContextManager[Live]:
+    """A relay that puts up with any number of requests."""
+    chosen = RelaySettings(
+        **{
+            "identifier": IDENTIFIER,
+            "port": 0,
+            "admin_port": 0,
+            "database": DatabaseUrl(f"sqlite:///{folder}/relay.db"),
+            "admin_token": Secret(ADMIN_TOKEN),
+            "create_rate": 1_000_000,
+            "failure_rate": 1_000_000,
+            **settings,
+        }
+    )
+    return _live("relay", lambda telemetry: open_relay(chosen, telemetry=telemetry, clock=_now))
 
 
 def live_status(

@@ -5,15 +5,13 @@ Chromium is installed by scripts/chromium.sh.
 
 import html
 import io
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from PIL import Image
 from tests.flows.card_stage import BUNDLE, CARDS
+from tests.services.chromium import browser
 from tests.services.live import ADMIN_TOKEN, live_issuer
 from tests.services.test_hostile_requests import asked
 
@@ -51,15 +49,6 @@ def screenshot(folder: Path, url: str, *arguments: str) -> bytes:
         timeout=120,
     )
     return picture.read_bytes()
-
-
-def browser() -> str:
-    found = shutil.which("chromium")
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI=true, but no Chromium is installed (scripts/chromium.sh)", pytrace=False)
-        pytest.skip("no Chromium is installed (scripts/chromium.sh)")
-    return found
 
 
 def test_a_browser_shows_a_card_that_can_be_scanned(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ loaded, by whomever, nothing is bound and nothing is counted (A3, A4). The pictu
 the page's head and not shown on it.
 """
 
-import uuid
 from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib import resources
@@ -32,8 +31,6 @@ UNTITLED = "Something was sent to you"
 PICTURE_SECONDS = 86400
 """How long the relay's own picture may be kept: it is the same for every mailbox, and tells nothing."""
 
-_NO_INDEX = {"X-Robots-Tag": "noindex, nofollow"}
-
 
 class PreviewPages:
     """The pages of one relay."""
@@ -58,15 +55,16 @@ class PreviewPages:
         ]
 
     async def preview(self, request: Request) -> Response:
-        """Show what the sender wrote of a mailbox."""
+        """Shows what the sender wrote of a mailbox."""
         mailbox = str(request.path_params["id"])
         display = await self._find(mailbox)
-        return _page(
+        return html.page(
             "relay.html",
+            form_actions=None,
             relay=self._relay,
             title=display.title or UNTITLED,
             description=display.description,
-            link=f"{self._base}/v1/m/{uuid.UUID(mailbox)}",
+            link=f"{self._base}/v1/m/{mailbox.lower()}",
             picture=picture_of(display, base=self._base),
             own_picture=not display.image_url,
         )
@@ -85,9 +83,10 @@ class PreviewPages:
 
     def _refused(self, error: SafeconductError) -> Response:
         gone = error.http_status == 404
-        response = _page(
+        response = html.page(
             "notice.html",
             status=error.http_status,
+            form_actions=None,
             issuer=self._relay,
             heading="This link does not work" if gone else "This does not work now",
             text="It is unknown, has expired, or was used or withdrawn." if gone else error.reason,
@@ -96,12 +95,6 @@ class PreviewPages:
         )
         response.headers.update(getattr(error, "http_headers", {}))
         return response
-
-
-def _page(template: str, *, status: int = 200, **values: object) -> Response:
-    response = html.page(template, status=status, form_actions=None, **values)
-    response.headers.update(_NO_INDEX)
-    return response
 
 
 async def _options(_request: Request) -> Response:

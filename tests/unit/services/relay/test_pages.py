@@ -141,7 +141,6 @@ def test_the_head_of_the_answer() -> None:
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["x-robots-tag"] == "noindex, nofollow"
     assert headers["content-type"] == "text/html; charset=utf-8"
     assert "set-cookie" not in headers
 
