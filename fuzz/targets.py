@@ -17,6 +17,7 @@ from fuzz import (
     sd_jwt,
     status_lists,
     status_sync,
+    transfer,
 )
 from fuzz.judgement import Target
 
@@ -39,6 +40,7 @@ TARGETS: dict[str, Target] = {
         health_card,
         ribbons,
         packs,
+        transfer,
     )
     for target in module.TARGETS
 }
