@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
@@ -23,10 +23,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from safeconduct.storage.engine import (
     Backend,
-    begin_plainly,
     lost_a_race,
     open_backend,
     out_of_reach,
+    run_begun,
+    run_plainly,
     set_patience,
 )
 from safeconduct.storage.migrations import Branch, upgrade_engine
@@ -87,7 +88,7 @@ class Database:
         On SQLite it runs in the event loop's own thread if nobody is at the database at this moment: handing
         it over to another thread and back takes longer than itself.
         """
-        return await self._run_here(Connection.begin, fn, *args, **kwargs)
+        return await self._run_here(run_begun, fn, *args, **kwargs)
 
     async def run_prepared(
         self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -96,7 +97,7 @@ class Database:
 
         On SQLite the transaction goes past SQLAlchemy as they do, which would take as long over it.
         """
-        return await self._run_here(begin_plainly, fn, *args, **kwargs)
+        return await self._run_here(run_plainly, fn, *args, **kwargs)
 
     def run_sync(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, for callers without an event loop; blocks."""
@@ -120,14 +121,14 @@ class Database:
 
     async def _run_here(
         self,
-        begin: "_Begin",
+        run: Callable[[Connection, Callable[[Connection], T]], T],
         fn: Callable[Concatenate[Connection, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         if self._backend.one_connection and not self._closed and self._turn.acquire(blocking=False):
             try:
-                return _speaking_plainly(self._attempt_now, begin, partial(_called, fn, args, kwargs))
+                return self._attempt_now(run, lambda connection: fn(connection, *args, **kwargs))
             except _BusyNow:
                 pass  # another process writes; the thread can wait for it
             finally:
@@ -173,18 +174,23 @@ class Database:
             self._drop()
             raise
 
-    def _attempt_now(self, begin: "_Begin", work: Callable[[Connection], T]) -> T:
+    def _attempt_now(
+        self,
+        run: Callable[[Connection, Callable[[Connection], T]], T],
+        work: Callable[[Connection], T],
+    ) -> T:
         """One attempt on the one connection. Raises _BusyNow if another process has the database."""
         try:
             kept = self._kept = self._kept or self._backend.engine.connect()
             if self._patient:
                 self._set_patience(kept, patient=False)
-            with begin(kept):
-                return work(kept)
+            return run(kept, work)
         except DBAPIError as error:
             self._drop()
             if lost_a_race(error):
                 raise _BusyNow from None
+            if out_of_reach(error):
+                raise _unavailable() from error
             raise
 
     def _set_patience(self, kept: Connection, *, patient: bool) -> None:
@@ -202,17 +208,8 @@ class Database:
             self._kept = None
 
 
-_Begin = Callable[[Connection], AbstractContextManager[object]]
-
-
 class _BusyNow(Exception):
     """Another process is at the database; nothing was done."""
-
-
-def _called(
-    fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object], connection: Connection
-) -> T:
-    return fn(connection, *args, **kwargs)
 
 
 def _speaking_plainly(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -220,8 +217,12 @@ def _speaking_plainly(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         return fn(*args, **kwargs)
     except (DBAPIError, PoolTimeout) as error:
         if isinstance(error, PoolTimeout) or lost_a_race(error) or out_of_reach(error):
-            raise StorageUnavailable("The database is out of reach or too busy.") from error
+            raise _unavailable() from error
         raise
+
+
+def _unavailable() -> StorageUnavailable:
+    return StorageUnavailable("The database is out of reach or too busy.")
 
 
 def _pause(attempt: int) -> float:

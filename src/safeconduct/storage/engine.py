@@ -2,15 +2,16 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 5
 """How long SQLite waits for another process's transaction, and PostgreSQL for a connection."""
@@ -117,18 +118,24 @@ def set_patience(connection: Connection, *, patient: bool) -> None:
     execute(connection, f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000 if patient else 0}")
 
 
-@contextmanager
-def begin_plainly(connection: Connection) -> Iterator[None]:
-    """A transaction on SQLite of which SQLAlchemy knows nothing, for statements that go past it as well."""
+def run_plainly(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """One transaction on SQLite of which SQLAlchemy knows nothing, for statements that go past it as well."""
     execute(connection, "BEGIN IMMEDIATE")
     try:
-        yield
+        result = work(connection)
         execute(connection, "COMMIT")
     except BaseException:
         driver = connection.connection.driver_connection
         if driver is not None and driver.in_transaction:  # SQLite ends it by itself when the disk fails
             driver.rollback()
         raise
+    return result
+
+
+def run_begun(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """One transaction as SQLAlchemy begins and ends it."""
+    with connection.begin():
+        return work(connection)
 
 
 def _sqlite(path: str, url: str) -> Engine:

@@ -4,10 +4,11 @@ Source: draft-vinokurov-tigress-http-00, and draft-secure-credential-transfer-00
 What is said of `claimKey`, sequences and waiting is an extension that other wallets need not know.
 """
 
-import calendar
 import datetime
+import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import permutations
 from typing import Annotated, Final
 
 import msgspec
@@ -45,6 +46,11 @@ NAMES: Mapping[bytes, str] = {
 
 DEFAULT_RIGHTS: Final = "RD"
 RIGHTS: Mapping[str, int] = {"R": mailbox.READ, "W": mailbox.WRITE, "D": mailbox.DELETE}
+_RIGHTS: Mapping[str, int] = {
+    "".join(letters): sum(RIGHTS[letter] for letter in letters)
+    for count in range(1, len(RIGHTS) + 1)
+    for letters in permutations(RIGHTS, count)
+}
 
 PAYLOAD_TYPE: Final = r"^[A-Za-z0-9._:+/-]+\Z"
 """What the name of a kind of payload is made of."""
@@ -52,8 +58,8 @@ PAYLOAD_TYPE: Final = r"^[A-Za-z0-9._:+/-]+\Z"
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _TIME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,9})?"
-    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))",
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])",
     re.ASCII,
 )
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001  all times here are UTC
@@ -277,9 +283,10 @@ def read_rights(text: str) -> int:
 
     Raises Malformed "access_rights_malformed" unless the text has one or more of R, W and D, each once.
     """
-    if not text or len(text) > len(RIGHTS) or len(set(text)) < len(text) or not RIGHTS.keys() >= set(text):
+    found = _RIGHTS.get(text)
+    if found is None:
         raise Malformed("access_rights_malformed", "accessRights has to name some of R, W and D, each once.")
-    return sum(RIGHTS[right] for right in text)
+    return found
 
 
 def parse_time(text: str) -> int:
@@ -287,19 +294,14 @@ def parse_time(text: str) -> int:
 
     Raises Malformed "mailbox_expiration_malformed", also for hour 24 and second 60.
     """
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise _time_malformed()
-    year, month, day, hour, minute, second = map(int, found.groups()[:6])
-    sign, hours, minutes = found.groups()[6:]
-    try:
-        moment = datetime.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  see below
-        if sign is not None:
-            datetime.time(int(hours), int(minutes))
-    except ValueError:
-        raise _time_malformed() from None
-    offset = 0 if sign is None else int(hours) * 3600 + int(minutes) * 60
-    return calendar.timegm(moment.timetuple()) - (offset if sign == "+" else -offset)
+    if _TIME.fullmatch(text):
+        try:
+            return math.floor(datetime.datetime.fromisoformat(text.upper()).timestamp())
+        except ValueError:
+            pass  # there is no such day or hour
+    raise Malformed(
+        "mailbox_expiration_malformed", "mailboxConfiguration.expiration is not a time of RFC 3339."
+    )
 
 
 def format_time(seconds: int) -> str:
@@ -327,9 +329,3 @@ def _number(text: str | None, code: str, name: str) -> int | None:
     if not _NUMBER.fullmatch(text):
         raise Malformed(code, f"The header field {name} is not a number.")
     return int(text)
-
-
-def _time_malformed() -> Malformed:
-    return Malformed(
-        "mailbox_expiration_malformed", "mailboxConfiguration.expiration is not a time of RFC 3339."
-    )

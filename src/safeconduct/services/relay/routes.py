@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safeconduct import limits
+from safeconduct.encoding import json
 from safeconduct.protocols.transfer.messages import (
     REQUEST_ID,
     Headers,
@@ -39,6 +40,9 @@ def routes(relay: Relay, gate: Gate) -> list[Route]:
     settings = relay.settings
     described = description(settings)
     document = openapi.public(settings)
+    # The answer to CreateMailbox, around the id: all of them are alike.
+    members = {"urlLink": f"{settings.url}/v1/m/|", "isPushNotificationSupported": False}
+    link_begin, _, link_end = json.dumps(members).rpartition(b"|")
 
     async def create(request: Request) -> Response:
         headers = _headers(request)
@@ -49,8 +53,8 @@ def routes(relay: Relay, gate: Gate) -> list[Route]:
         made = await relay.create(
             headers, wanted, admit=lambda: gate.check_creation(request, headers.attestation)
         )
-        members = {"urlLink": made.link, "isPushNotificationSupported": False}
-        return responses.json(members, status=201 if made.repeated else 200)
+        answer = link_begin + made.mailbox.encode() + link_end
+        return responses.body(answer, media_type="application/json", status=201 if made.repeated else 200)
 
     async def read(request: Request) -> Response:
         answer = await relay.read(_mailbox(request), _headers(request))
@@ -74,7 +78,7 @@ def routes(relay: Relay, gate: Gate) -> list[Route]:
 
     async def delete(request: Request) -> Response:
         await relay.delete(_mailbox(request), _headers(request))
-        return responses.json({})
+        return responses.body(b"{}", media_type="application/json")
 
     operations: Mapping[str, Endpoint] = {
         "POST": read,

@@ -41,9 +41,9 @@ _WAITERS = 500
 
 
 class Created(msgspec.Struct, frozen=True):
-    """A mailbox's link, without any secret. repeated: whether the request had made it before."""
+    """A mailbox, by its id as text. repeated: whether the request had made it before."""
 
-    link: str
+    mailbox: str
     repeated: bool
 
     def __repr__(self) -> str:
@@ -101,7 +101,7 @@ class Relay:
         found = await self._database.run_prepared(store.create, new, now=now)
         if found != made:
             self._quota.count(-1)
-        return Created(f"{settings.url}/v1/m/{uuid_text(found)}", repeated=found != made)
+        return Created(uuid_text(found), repeated=found != made)
 
     async def find_display(self, mailbox: str) -> Display:
         """Returns what anyone may see of a mailbox; binds nothing. Raises MailboxUnknown."""
