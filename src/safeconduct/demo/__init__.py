@@ -1,5 +1,6 @@
-"""The demonstration: the life of a credential on this machine, over real HTTP, with attacks on every step."""
+"""The demonstrations: a credential's life, and a transfer, on this machine, over real HTTP, with attacks."""
 
 from safeconduct.demo.story import run
+from safeconduct.demo.transfer_story import run_transfer
 
-__all__ = ["run"]
+__all__ = ["run", "run_transfer"]
