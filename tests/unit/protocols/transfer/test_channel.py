@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.protocols.transfer import reference
 
@@ -182,6 +182,7 @@ def test_a12_messages_of_two_mailboxes_cannot_be_swapped() -> None:
 
 
 @given(st.integers(min_value=0), st.integers(1, 255))
+@settings(deadline=None)
 def test_p14_a_changed_byte_is_noticed(position: int, change: int) -> None:
     raw = bytearray(b64decode(reference.seal(SECRET, "s2r", 1, TEXT)))
     raw[position % len(raw)] ^= change

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.protocols.transfer import reference
 
@@ -43,6 +43,7 @@ def digits(sender_key: bytes, sender_random: bytes, receiver_key: bytes, receive
 
 
 @given(values, values, values, values, values)
+@settings(deadline=None)
 def test_commitment_and_digits_are_those_of_the_description(
     sender_key: bytes, sender_random: bytes, receiver_key: bytes, receiver_random: bytes, thumbprint: bytes
 ) -> None:

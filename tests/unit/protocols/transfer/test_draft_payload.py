@@ -1,7 +1,7 @@
 """Payloads of the drafts: base64 of IV, ciphertext and tag under one key, and no more."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.protocols.transfer import reference
 
@@ -73,6 +73,7 @@ def test_an_unknown_type_is_refused(type_: str) -> None:
 
 
 @given(st.integers(min_value=0), st.integers(1, 255))
+@settings(deadline=None)
 def test_p14_a_changed_byte_is_noticed(position: int, change: int) -> None:
     raw = bytearray(b64.decode_any(reference.seal_draft(KEYS["AEAD_AES_256_GCM"], TEXT), max_bytes=1000))
     raw[position % len(raw)] ^= change

@@ -1,7 +1,7 @@
 """The keys of a transfer are those that its description gives, and nothing of them is shown."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.protocols.transfer import reference
 
@@ -21,6 +21,7 @@ secrets = st.binary(min_size=32, max_size=32) | st.binary(min_size=16, max_size=
 
 
 @given(secrets)
+@settings(deadline=None)
 def test_the_keys_are_those_of_the_description(secret: bytes) -> None:
     keys = derive_keys(secret)
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safeconduct import limits
@@ -65,6 +65,7 @@ def test_a_link_of_the_drafts_has_the_secret_alone() -> None:
 
 
 @given(secrets, levels)
+@settings(deadline=None)
 def test_all_forms_of_base64_are_taken_in_both_versions(secret: bytes, level: Level) -> None:
     for form in forms(secret):
         assert parse_link(f"{URL}#{form}").secret == secret
@@ -72,6 +73,7 @@ def test_all_forms_of_base64_are_taken_in_both_versions(secret: bytes, level: Le
 
 
 @given(secrets)
+@settings(deadline=None)
 def test_what_mail_programs_cut_off_is_not_missed(secret: bytes) -> None:
     """PrivateBin #377 (a last "="), CryptPad #86 (a last "-"): links made here end in neither."""
     padded = draft_link_text(ShareLink(url=URL, secret=secret, version=1))

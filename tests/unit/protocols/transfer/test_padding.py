@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safeconduct import limits
@@ -19,11 +19,13 @@ objects = st.dictionaries(texts, st.lists(texts, max_size=4) | st.integers(-(10*
 
 
 @given(objects)
+@settings(deadline=None)
 def test_padding_does_not_change_what_a_json_text_says(value: dict[str, Any]) -> None:
     assert json.loads(pad(json.dumps(value))) == value
 
 
 @given(st.integers(0, limits.TRANSFER_CONTENT_BYTES))
+@settings(deadline=None)
 def test_a_padded_text_has_one_of_six_sizes(size: int) -> None:
     padded = len(pad(b"x" * size))
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyhpke import AEADId, CipherSuite, KDFId, KEMId, KEMKey
 
@@ -168,6 +168,7 @@ def test_what_is_no_sealed_offer_is_refused(changes: dict[str, Any], code: str) 
 
 
 @given(st.integers(min_value=0), st.integers(1, 255))
+@settings(deadline=None)
 def test_p14_a_changed_byte_is_noticed(position: int, change: int) -> None:
     line = seal_file(OFFER, recipient=KEY.public)
     raw = bytearray(b64.decode(line.removeprefix(FILE_PREFIX)))
