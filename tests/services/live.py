@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.flows.wallet_server_stage import ISSUER, FakeIssuer
 
+from safeconduct.clock import Clock
 from safeconduct.crypto.keys import Key
 from safeconduct.services.issuer import open_issuer
 from safeconduct.services.relay import open_relay
@@ -145,8 +146,8 @@ def live_verifier(folder: Path, **settings: Any) -> AbstractContextManager[Live]
     return _live("verifier", lambda telemetry: open_verifier(chosen, telemetry=telemetry, clock=_now))
 
 
-def live_relay(folder: Path, **settings: Any) -> AbstractContextManager[Live]:
-    """A relay that puts up with any number of requests."""
+def live_relay(folder: Path, *, clock: Clock | None = None, **settings: Any) -> AbstractContextManager[Live]:
+    """A relay that puts up with any number of requests. clock: the machine's unless given."""
     chosen = RelaySettings(
         **{
             "identifier": IDENTIFIER,
@@ -159,7 +160,7 @@ def live_relay(folder: Path, **settings: Any) -> AbstractContextManager[Live]:
             **settings,
         }
     )
-    return _live("relay", lambda telemetry: open_relay(chosen, telemetry=telemetry, clock=_now))
+    return _live("relay", lambda telemetry: open_relay(chosen, telemetry=telemetry, clock=clock or _now))
 
 
 def live_status(
