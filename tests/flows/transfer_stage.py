@@ -40,7 +40,7 @@ from safeconduct.storage.migrations import ISSUER as BRANCH
 from safeconduct.telemetry import Telemetry
 from safeconduct.wallet.records import Held
 from safeconduct.wallet.sharing.receiving import ShareQuestion, Terms
-from safeconduct.wallet.sharing.records import Shared
+from safeconduct.wallet.sharing.records import Shared, Standing
 from safeconduct.wallet.sharing.sending import Wish
 from safeconduct.wallet.wallet import Notice, Wallet, open_wallet
 
@@ -104,15 +104,17 @@ class Line:
         """The stage closes it."""
 
     def lose(self, method: str, end: str, *, times: int = 1) -> None:
-        """Lose the answers of the next requests to URLs with this end; the requests arrive."""
+        """Lose the next good answers from URLs with this end; the requests arrive."""
         left = [times]
 
-        def after(sent: Sent) -> None:
-            if left[0] and sent.method == method and sent.url.endswith(end):
+        def answers(sent: Sent, response: Response) -> Response:
+            fits = sent.method == method and sent.url.endswith(end)
+            if left[0] and fits and response.status < 300:
                 left[0] -= 1
                 raise Unreachable("fetch_failed", "The answer was lost.")
+            return response
 
-        self.after = after
+        self.answers = answers
 
     def cut(self, *hosts: str) -> None:
         """Nothing arrives at these hosts any more; none: all is well again."""
@@ -158,6 +160,10 @@ class Actor:
         held = await self.wallet.receive(link, self.terms(tx_code=tx_code, **terms))
         assert isinstance(held, Held)
         return held
+
+    async def standing(self, shared: Shared) -> Standing:
+        """How a share stands."""
+        return next(found for found in await self.wallet.shares() if found.id == shared.id)
 
     def codes(self) -> list[str]:
         return [notice.code for notice in self.notices]

@@ -1,0 +1,333 @@
+"""S2 going wrong: processes that die at each request, answers that get lost, services that are down.
+
+With SAFECONDUCT_LOAD_CRASHES (`make load`) wallets die at every request there is; without, at some.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.flows.transfer_stage import (
+    ISSUER,
+    RELAY,
+    SERVER,
+    Crash,
+    Stage,
+    Wish,
+    open_stage,
+    refusal,
+)
+
+from safeconduct.errors import SafeconductError
+from safeconduct.net.fetch import Unreachable
+from safeconduct.wallet.records import Held
+from safeconduct.wallet.sharing import register
+from safeconduct.wallet.sharing.records import Shared
+
+Scene = Callable[[Stage], Awaitable[Any]]
+
+STEP = 1 if os.environ.get("SAFECONDUCT_LOAD_CRASHES") else 5
+
+
+def play(folder: Path, scene: Scene, **settings: Any) -> None:
+    async def main() -> None:
+        async with open_stage(folder, **settings) as stage:
+            await scene(stage)
+
+    asyncio.run(main())
+
+
+async def given_car(stage: Stage) -> str:
+    async with stage.actor("sender") as sender:
+        return await stage.give_car(sender)
+
+
+async def shared_once(stage: Stage, car: str, number: int, *, arrives: bool) -> tuple[Shared, bool]:
+    """A share whose sender's process dies once, and goes on; whether it died at all."""
+    async with stage.actor("sender") as sender:
+        sender.line.crash(number, arrives=arrives)
+        try:
+            return await sender.wallet.share(car, Wish()), False
+        except Crash:
+            pass
+    async with stage.actor("sender") as sender:
+        standings = await sender.wallet.shares()
+        unfinished = [standing for standing in standings if standing.stage in ("begun", "granted", "left")]
+        if not unfinished:  # it died before there was anything to keep
+            return await sender.wallet.share(car, Wish()), True
+        return await sender.wallet.resume_share(unfinished[0].id), True
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_sender_that_dies_at_any_request_makes_one_share_of_it(tmp_path: Path, arrives: bool) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        for number in range(2 * arrives, 100, STEP):
+            shared, died = await shared_once(stage, car, number, arrives=arrives)
+            async with stage.actor(f"receiver-{number}") as receiver:
+                await receiver.receive(shared.link, shared.tx_code)
+            async with stage.actor("sender") as sender:
+                states = [standing.issuer_state for standing in await sender.wallet.shares()]
+                assert states.count("issued") == 1
+                assert not {"pending", "redeeming"} & set(states)
+                assert (await sender.wallet.revoke_share(shared.id)).issuer == "revoked"
+            if not died:
+                break
+        assert number > 6
+        live = {"pending", "redeeming", "issued"}
+        assert not live & set(await stage.share_states())
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("via", [None, SERVER])
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_receiver_that_dies_at_any_request_gets_one_credential(
+    tmp_path: Path, arrives: bool, via: str | None
+) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        for number in range(2 * arrives, 100, STEP):
+            async with stage.actor("sender") as sender:
+                shared = await sender.wallet.share(car, Wish())
+            died = await received_once(stage, shared, number, arrives=arrives, via=via)
+            async with stage.actor("sender") as sender:
+                assert (await sender.standing(shared)).issuer_state == "issued"
+                assert (await sender.wallet.revoke_share(shared.id)).issuer == "revoked"
+            if not died:
+                break
+        assert number > 9
+        shares = (await stage.share_states()).count("revoked")
+        assert await stage.standings() == ["invalid"] * shares + ["valid"]
+
+    play(tmp_path, scene)
+
+
+async def received_once(stage: Stage, shared: Shared, number: int, *, arrives: bool, via: str | None) -> bool:
+    name = f"receiver-{number}"
+    died = False
+    async with stage.actor(name) as receiver:
+        receiver.line.crash(number, arrives=arrives)
+        try:
+            await receiver.receive(shared.link, shared.tx_code, via=via)
+        except Crash:
+            died = True
+    async with stage.actor(name) as receiver:
+        if died and not await receiver.wallet.list():
+            held = await receiver.receive(shared.link, shared.tx_code, via=via)
+            assert isinstance(held, Held)
+        await receiver.wallet.resume_transfers()
+        assert len(await receiver.wallet.list()) == 1
+        assert await receiver.wallet.opened() == ()
+        assert await receiver.wallet.pending() == ()
+    return died
+
+
+LOST = [
+    ("POST", "/shares"),
+    ("POST", "/v1/m"),
+]
+
+
+@pytest.mark.parametrize(("method", "end"), LOST)
+def test_s2_a_sender_whose_answers_get_lost_makes_one_share(tmp_path: Path, method: str, end: str) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            sender.line.lose(method, end)
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            await receiver.receive(shared.link)
+            live = [state for state in await stage.share_states() if state != "cancelled"]
+            assert live == ["issued"]
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("end", ["/token", "/credential", "/nonce", "/notification", "mailbox"])
+def test_s2_a_receiver_whose_answers_get_lost_gets_one_credential(tmp_path: Path, end: str) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish())
+            assert shared.link is not None
+            mailbox = shared.link.partition("?")[0].rpartition("/")[2]
+            receiver.line.lose("POST", mailbox if end == "mailbox" else end, times=1)
+            try:
+                await receiver.receive(shared.link, shared.tx_code)
+            except SafeconductError:
+                await receiver.receive(shared.link, shared.tx_code)
+            assert len(await receiver.wallet.list()) == 1
+            assert await stage.standings() == ["valid", "valid"]
+
+    play(tmp_path, scene)
+
+
+def test_s2_a_token_whose_answer_is_lost_is_the_same_keys_alone(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            receiver.line.lose("POST", "/token", times=9)
+            assert await refusal(receiver.receive(shared.link)) == "fetch_failed"
+            assert (await sender.standing(shared)).issuer_state == "redeeming"
+            receiver.line.lose("POST", "nothing")
+            async with stage.actor("thief") as thief:
+                (taken,) = await receiver.wallet.opened()
+                assert taken.offer is not None
+                stolen = await thief.wallet._context.safe.run(_kept_as_is, taken)
+                assert await refusal(thief.receive(stolen)) == "grant_refused"
+            await receiver.receive(shared.link)
+
+    play(tmp_path, scene)
+
+
+def _kept_as_is(connection: Any, vault: Any, taken: Any) -> str:
+    """A thief with the receiver's offer, but without the key that its code is leased to."""
+    register.put(connection, vault, msgspec.structs.replace(taken, dpop_key="", stage="offered"))
+    return str(taken.id)
+
+
+def test_s2_a_delete_that_is_lost_is_made_good_by_the_sender_or_the_next_start(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            for made_good_by in ("receiver", "sender"):
+                shared = await sender.wallet.share(car, Wish(level="link"))
+                receiver.line.before = _no_deletes
+                await receiver.receive(shared.link)
+                assert receiver.codes() == ["mailbox_left"]
+                assert len(await receiver.wallet.opened()) == 1
+                receiver.line.cut()
+                if made_good_by == "receiver":
+                    await receiver.wallet.resume_transfers()
+                    assert (await sender.standing(shared)).relay_state == "gone"
+                else:
+                    assert (await sender.standing(shared)).relay_state == "claimed"
+                    assert (await sender.standing(shared)).relay_state == "gone"
+                    await receiver.wallet.resume_transfers()
+                assert await receiver.wallet.opened() == ()
+                receiver.notices.clear()
+
+    play(tmp_path, scene)
+
+
+def _no_deletes(sent: Any) -> None:
+    if sent.method == "DELETE":
+        raise Unreachable("fetch_failed", "Nobody listens.")
+
+
+def test_s2_while_the_relay_is_down_nothing_is_lost(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            for actor in (sender, receiver):
+                actor.line.cut(RELAY)
+            assert await refusal(receiver.receive(shared.link)) == "relay_unavailable"
+            assert (await sender.standing(shared)).relay_state == "unreachable"
+            for actor in (sender, receiver):
+                actor.line.cut()
+            await receiver.receive(shared.link)
+
+    play(tmp_path, scene)
+
+
+def test_s6_each_of_the_two_answers_for_itself_and_what_failed_is_tried_again(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            assert shared.link is not None
+            sender.line.cut(ISSUER)
+            ended = await sender.wallet.revoke_share(shared.id)
+            assert (ended.issuer, ended.relay, ended.complete) == ("fetch_failed", "deleted", False)
+            assert await refusal(receiver.receive(shared.link)) == "mailbox_gone"
+            assert await refusal(sender.wallet.resume_share(shared.id)) == "share_over"
+            sender.line.cut()
+            await sender.wallet.resume_transfers()
+            assert await stage.share_states() == ["cancelled"]
+            (standing,) = await sender.wallet.shares()
+            assert (standing.stage, standing.issuer_state) == ("over", "cancelled")
+
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            sender.line.cut(RELAY)
+            ended = await sender.wallet.revoke_share(shared.id)
+            assert (ended.issuer, ended.relay) == ("cancelled", "relay_unavailable")
+            assert await refusal(receiver.receive(shared.link)) == "grant_refused"
+            sender.line.cut()
+            ended = await sender.wallet.revoke_share(shared.id)
+            assert (ended.issuer, ended.relay, ended.complete) == ("cancelled", "deleted", True)
+
+    play(tmp_path, scene)
+
+
+def test_s6_the_issuer_is_told_first(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            await sender.wallet.revoke_share(shared.share_id[:8])
+            deletes = [sent.url for sent in sender.line.tape if sent.method == "DELETE"]
+            assert [url.startswith(host) for url, host in zip(deletes, (ISSUER, RELAY), strict=True)]
+            again = await sender.wallet.revoke_share(shared.id)
+            assert (again.issuer, again.relay) == ("already_over", "gone")
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_s6_a_sender_that_dies_while_taking_back_still_takes_back(tmp_path: Path, arrives: bool) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        for number in range(2 * arrives, 100, STEP):
+            async with stage.actor("sender") as sender:
+                shared = await sender.wallet.share(car, Wish(level="link"))
+                sender.line.crash(number, arrives=arrives)
+                died = False
+                try:
+                    await sender.wallet.revoke_share(shared.id)
+                except Crash:
+                    died = True
+            async with stage.actor("sender") as sender:
+                await sender.wallet.resume_transfers()
+                assert {standing.stage for standing in await sender.wallet.shares()} == {"over"}
+            async with stage.actor("receiver") as receiver:
+                assert await refusal(receiver.receive(shared.link)) == "mailbox_gone"
+            if not died:
+                break
+        assert set(await stage.share_states()) == {"cancelled"}
+
+    play(tmp_path, scene)
+
+
+def test_a36_a_parent_that_is_revoked_takes_its_open_shares_along(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            issued = (await stage.house.manage("GET", "/issued")).json()["issued"]
+            await stage.house.manage("POST", f"/issued/{issued[0]['issued_id']}/revoke")
+            assert await refusal(receiver.receive(shared.link)) == "grant_refused"
+            assert await refusal(sender.wallet.share(car, Wish())) == "parent_invalid"
+            (standing,) = await sender.wallet.shares()
+            assert standing.issuer_state == "cancelled"
+
+    play(tmp_path, scene)
+
+
+def test_a_credential_that_was_deleted_leaves_its_shares_to_the_issuer(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            await sender.wallet.delete(car)
+            (standing,) = await sender.wallet.shares()
+            assert (standing.relay_state, standing.issuer_state) == ("unclaimed", "credential_gone")
+            ended = await sender.wallet.revoke_share(shared.id)
+            assert (ended.issuer, ended.relay) == ("credential_gone", "deleted")
+
+    play(tmp_path, scene)
