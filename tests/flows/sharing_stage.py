@@ -155,9 +155,13 @@ class Holder:
     async def pin(self, share: Mapping[str, Any], key: Key) -> Response:
         return await self.call("PATCH", f"/shares/{share['share_id']}", {"jkt": thumbprint(key)})
 
-    async def notify(self, event: str) -> None:
+    async def notify(self, event: str) -> Response:
         assert self.notification_id is not None
-        assert (await self.wallet.notify(self.notification_id, event)).status == 204
+        return await self.wallet.notify(self.notification_id, event)
+
+    async def says(self, event: str) -> None:
+        """A notification that is taken."""
+        assert (await self.notify(event)).status == 204
 
 
 def tampered(shown: Mapping[str, str]) -> dict[str, str]:
