@@ -9,7 +9,7 @@ import msgspec
 
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.protocols.openid4vci.offer import TxCode
-from safeconduct.wallet import accept, later, offers, store
+from safeconduct.wallet import accept, answers, later, offers, store
 from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.line import DPOP_ALGORITHM
 from safeconduct.wallet.offers import Invitation
@@ -116,9 +116,19 @@ async def settled(context: Context, taken: Taken) -> Held | Waiting | None:
     if held is not None:
         return await _outcome(context, taken, held)
     if any(pending.id == taken.id for pending in await context.safe.run(store.list_pending)):
-        (outcome,) = await later.fetch(context, taken.id, seconds=0)
-        return await _outcome(context, taken, outcome)
+        return await _asked_again(context, taken)
     return None
+
+
+async def _asked_again(context: Context, taken: Taken) -> Held | Waiting | None:
+    """What the issuer answers now; None if it takes that token no more, and the code has to be traded again."""
+    try:
+        (outcome,) = await later.fetch(context, taken.id, seconds=0)
+    except Rejected as error:
+        if error.code not in answers.FINAL:
+            raise
+        return None
+    return await _outcome(context, taken, outcome)
 
 
 async def finish(context: Context, taken: Taken) -> None:
