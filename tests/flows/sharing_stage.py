@@ -1,19 +1,23 @@
 """Holders who share what they hold, at an issuer in this process: protocol steps that tests can bend."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.flows.small_wallet import ISSUER, House, SmallWallet
+from tests.flows.small_wallet import ISSUER, Clock, House, SmallWallet, issuer_house
 
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import b64, json
 from safeconduct.formats import sd_cwt, sd_jwt
-from safeconduct.net.fetch import Response
+from safeconduct.net.fetch import HttpFetcher, Response
+from safeconduct.net.in_process import InProcess
 from safeconduct.protocols.openid4vci.configuration import SD_CWT, SD_JWT
 from safeconduct.protocols.openid4vci.offer import CredentialOffer, parse_offer, uri_by_value
 from safeconduct.protocols.openid4vci.response import sd_cwt_bytes
+from safeconduct.services.issuer.fetchers import Fetchers
 
 KINDS = """
 [[configurations]]
@@ -58,6 +62,25 @@ def sharing_settings(
     """Settings of an issuer whose cars can be shared; with `sharing` = "" they cannot."""
     (folder / "kinds.toml").write_text(KINDS.format(sharing=sharing, status=str(status).lower(), more=more))
     return {"configurations": folder / "kinds.toml", "status_list_uri": LISTS, **settings}
+
+
+def sharing_house(
+    folder: Path, *, clock: Clock | None = None, **settings: Any
+) -> contextlib.AbstractAsyncContextManager[House]:
+    """An issuer of such cars. It asks no other servers; to prepare for that would take most of the time."""
+    nowhere = HttpFetcher(allow_loopback=False, transport=InProcess({}))
+    fetchers = Fetchers(timeout=1.0, public=nowhere, near=nowhere)
+    return issuer_house(folder, clock=clock, fetchers=fetchers, **sharing_settings(folder, **settings))
+
+
+def play(folder: Path, story: Callable[[House], Awaitable[None]], **settings: Any) -> None:
+    """Runs a story at such an issuer."""
+
+    async def main() -> None:
+        async with sharing_house(folder, **settings) as house:
+            await story(house)
+
+    asyncio.run(main())
 
 
 @dataclass

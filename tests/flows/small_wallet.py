@@ -36,6 +36,7 @@ from safeconduct.protocols.openid4vci.response import (
     sd_cwt_bytes,
 )
 from safeconduct.services.issuer import open_issuer
+from safeconduct.services.issuer.fetchers import Fetchers
 from safeconduct.settings import IssuerSettings, KeyPlace, Secret
 from safeconduct.telemetry import Telemetry
 from safeconduct.trust import Trust
@@ -103,7 +104,9 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def issuer_house(folder: Path, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[House]:
+async def issuer_house(
+    folder: Path, *, clock: Clock | None = None, fetchers: Fetchers | None = None, **settings: Any
+) -> AsyncIterator[House]:
     chosen = IssuerSettings(
         **{
             "identifier": ISSUER,
@@ -115,7 +118,7 @@ async def issuer_house(folder: Path, *, clock: Clock | None = None, **settings: 
     )
     clock = clock or Clock()
     telemetry = Telemetry.silent("issuer")
-    async with open_issuer(chosen, telemetry=telemetry, clock=clock) as [public, admin]:
+    async with open_issuer(chosen, telemetry=telemetry, clock=clock, fetchers=fetchers) as [public, admin]:
         transport = InProcess({chosen.url: public.app, ADMIN: admin.app})
         async with HttpFetcher(allow_loopback=True, transport=transport) as fetcher:
             yield House(fetcher, clock, telemetry, chosen)

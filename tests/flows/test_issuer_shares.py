@@ -1,7 +1,6 @@
 """S1: a holder shows its credential to the issuer and gets an offer for somebody else, or why it does not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from tests.flows.sharing_stage import (
     offered,
     owner,
     parent_id,
+    play,
     receiver,
     refused,
-    sharing_settings,
+    sharing_house,
     tampered,
     thumbprint,
 )
-from tests.flows.small_wallet import ISSUER, NOW, House, SmallWallet, issuer_house
+from tests.flows.small_wallet import ISSUER, NOW, House, SmallWallet
 
 from safeconduct import limits
 from safeconduct.crypto.keys import Key
@@ -31,16 +31,6 @@ from safeconduct.protocols.openid4vci.sharing import share_id_of
 
 DAY = 86400
 NAME = "a-request-of-the-test-0001"
-
-
-def play(folder: Path, story: Callable[[House], Awaitable[None]], **settings: Any) -> None:
-    """Runs a story at an issuer whose cars can be shared."""
-
-    async def main() -> None:
-        async with issuer_house(folder, **sharing_settings(folder, **settings)) as house:
-            await story(house)
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -186,7 +176,7 @@ def test_a_credential_of_another_key_or_issuer_is_refused(tmp_path: Path, kind: 
     async def story(house: House) -> None:
         holder = await owner(house, kind)
         (other := tmp_path / "other").mkdir()
-        async with issuer_house(other, **sharing_settings(other)) as elsewhere:
+        async with sharing_house(other) as elsewhere:
             forged = await owner(elsewhere, kind)
         forged.house = house
         refused(await forged.ask(), "invalid_presentation")
@@ -287,7 +277,7 @@ def test_what_the_issuer_does_not_remember_is_not_shared(tmp_path: Path) -> None
 
     async def story(house: House) -> None:
         holder = await owner(house)
-        async with issuer_house(tmp_path, **sharing_settings(tmp_path)) as anew:
+        async with sharing_house(tmp_path) as anew:
             holder.house = anew
             refused(await holder.ask(), "parent_invalid", status=403)
 

@@ -1,9 +1,7 @@
 """The list of shares: for holders with an access token, and for management; and what is kept and counted."""
 
-import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,27 +10,19 @@ from tests.flows.sharing_stage import (
     managed,
     offered,
     owner,
+    play,
     receiver,
     refused,
-    sharing_settings,
     standings,
     thumbprint,
 )
-from tests.flows.small_wallet import ISSUER, NOW, House, issuer_house
+from tests.flows.small_wallet import ISSUER, NOW, House
 
 from safeconduct import limits
 from safeconduct.crypto.keys import Key
 from safeconduct.services.issuer import shared_claims, shown_parents
 from safeconduct.services.issuer import sharing as shares_of_issuer
 from safeconduct.services.issuer.sharing_rules import SharingRules
-
-
-def play(folder: Path, story: Callable[[House], Awaitable[None]], **settings: object) -> None:
-    async def main() -> None:
-        async with issuer_house(folder, **sharing_settings(folder, **settings)) as house:
-            await story(house)
-
-    asyncio.run(main())
 
 
 def test_a_holder_sees_its_own_shares_and_no_others(tmp_path: Path) -> None:

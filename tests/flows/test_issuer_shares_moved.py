@@ -1,7 +1,6 @@
 """S7: a move over HTTP. Never two valid credentials, never none after a failure, also if a wallet lies."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -13,24 +12,16 @@ from tests.flows.sharing_stage import (
     change,
     owner,
     parent_id,
+    play,
     receiver,
     refused,
-    sharing_settings,
     standings,
     uri_of,
     with_token,
 )
-from tests.flows.small_wallet import House, issuer_house
+from tests.flows.small_wallet import House
 
 from safeconduct.crypto.keys import Key
-
-
-def play(folder: Path, story: Callable[[House], Awaitable[None]], **settings: object) -> None:
-    async def main() -> None:
-        async with issuer_house(folder, **sharing_settings(folder, **settings)) as house:
-            await story(house)
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize("kind", FORMATS)

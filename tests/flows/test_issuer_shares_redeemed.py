@@ -1,7 +1,6 @@
 """A share redeemed at the ordinary endpoints: a new credential, for one key, with no more than was given."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,16 @@ from tests.flows.sharing_stage import (
     offered,
     owner,
     parent_id,
+    play,
     receiver,
     refused,
-    sharing_settings,
+    sharing_house,
     standings,
     thumbprint,
     uri_of,
     with_token,
 )
-from tests.flows.small_wallet import ISSUER, NOW, Clock, House, issuer_house
+from tests.flows.small_wallet import ISSUER, NOW, Clock, House
 
 from safeconduct.crypto.keys import Key
 from safeconduct.protocols.openid4vci import encryption
@@ -31,14 +31,6 @@ from safeconduct.protocols.openid4vci.request import encode_credential_request
 from safeconduct.protocols.openid4vci.response import CredentialResponse, parse_credential_response
 
 DAY = 86400
-
-
-def play(folder: Path, story: Callable[[House], Awaitable[None]], **settings: object) -> None:
-    async def main() -> None:
-        async with issuer_house(folder, **sharing_settings(folder, **settings)) as house:
-            await story(house)
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -349,25 +341,20 @@ def test_a36_what_was_issued_is_revoked_with_the_parent_all_the_way_down(tmp_pat
 def test_a35_what_the_kind_does_not_pass_on_any_more_is_cut_at_redemption(tmp_path: Path) -> None:
     """The rules have changed since the share was made: those of today count."""
     database = f"sqlite:///{tmp_path}/issuer.db"
-    before = sharing_settings(tmp_path, database=database)
 
     async def main() -> None:
         clock = Clock()
-        async with issuer_house(tmp_path, clock=clock, **before) as house:
+        async with sharing_house(tmp_path, clock=clock, database=database) as house:
             sender = await owner(house)
             shares = [await sender.share(disclose=[*DISCLOSED, "garage.door"]) for _ in range(2)]
             moved = await sender.share(mode="move")
         narrower = '[configurations.sharing]\nrights = "access_rights"\nclaims = ["vehicle", "access_rights"]'
-        async with issuer_house(
-            tmp_path, clock=clock, **sharing_settings(tmp_path, sharing=narrower, database=database)
-        ) as house:
+        async with sharing_house(tmp_path, clock=clock, sharing=narrower, database=database) as house:
             claims = await (await receiver(house, shares[0])).claims()
             assert claims["access_rights"] == CLAIMS["access_rights"]
             assert "garage" not in claims
             refused(await (await with_token(house, moved)).ask(), "credential_request_denied")
-        async with issuer_house(
-            tmp_path, clock=clock, **sharing_settings(tmp_path, sharing="", database=database)
-        ) as house:
+        async with sharing_house(tmp_path, clock=clock, sharing="", database=database) as house:
             refused(await (await with_token(house, shares[1])).ask(), "credential_request_denied")
 
     asyncio.run(main())
