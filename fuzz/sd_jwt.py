@@ -108,13 +108,14 @@ def _jwt(header: Any, payload: Any, key: Any, choices: Choices) -> str:
     return f"{signing_input}.{b64.encode(key.sign(signing_input.encode()))}"
 
 
-def _sealed(parts: Parts, choices: Choices, form: int) -> bytes:
+def sealed(parts: Parts, choices: Choices, form: int, *, key: Any = ISSUER_KEY) -> bytes:
+    """Makes a presentation of these parts. form: 1 without key binding, 2 and 3 in JSON."""
     digests: list[str] = []
     shown: list[str] = []
     for item in parts.disclosures if isinstance(parts.disclosures, list) else [parts.disclosures]:
         shown.append(b64.encode(encode(_numbered(item, digests), choices)))
         digests.append(b64.encode(hashlib.sha256(shown[-1].encode()).digest()))
-    jwt = _jwt(parts.header, _numbered(parts.claims, digests), ISSUER_KEY, choices)
+    jwt = _jwt(parts.header, _numbered(parts.claims, digests), key, choices)
     covered = "~".join([jwt, *shown, ""])
     binding = parts.kb_claims
     if isinstance(binding, dict):
@@ -140,7 +141,7 @@ def _token(data: bytes) -> bytes:
     for _ in range(choices.pick((1, 1, 1, 2, 0))):
         name = choices.pick(_NAMES)
         parts = msgspec.structs.replace(parts, **{name: mutate(getattr(parts, name), choices, _POOL)})
-    return _sealed(parts, choices, form)
+    return sealed(parts, choices, form)
 
 
 def _large() -> Iterable[bytes]:
@@ -155,7 +156,7 @@ def _large() -> Iterable[bytes]:
     )
     for shown, digests in shapes:
         parts = msgspec.structs.replace(_WHOLE, disclosures=shown, claims={**_WHOLE.claims, "_sd": digests})
-        yield _sealed(parts, Choices(b""), 0)
+        yield sealed(parts, Choices(b""), 0)
 
 
 def _parse(data: bytes) -> None:
@@ -219,7 +220,7 @@ def _published() -> Iterable[bytes]:
 
 
 def _texts() -> Iterable[bytes]:
-    yield from (_sealed(_WHOLE, Choices(b""), form) for form in range(4))
+    yield from (sealed(_WHOLE, Choices(b""), form) for form in range(4))
     yield from seeds.files("sd-jwt/rfc9901-examples/*.txt")
 
 
