@@ -121,7 +121,7 @@ async def settled(context: Context, taken: Taken) -> Held | Waiting | None:
 
 
 async def _asked_again(context: Context, taken: Taken) -> Held | Waiting | None:
-    """What the issuer answers now; None if it takes that token no more, and the code has to be traded again."""
+    """What the issuer answers now; None if it takes the token no more; then the code is traded again."""
     try:
         (outcome,) = await later.fetch(context, taken.id, seconds=0)
     except Rejected as error:
