@@ -412,3 +412,30 @@ def test_the_offer_of_a_share_is_an_ordinary_one(tmp_path: Path) -> None:
         assert [one["state"] for one in answer.json()["offers"]] == ["issued"]  # the owner's alone
 
     play(tmp_path, story)
+
+
+@pytest.mark.postgres
+def test_shares_are_made_redeemed_and_taken_back_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    async def story(house: House) -> None:
+        sender = await owner(house)
+        answers = await asyncio.gather(*(sender.ask(level="pin") for _ in range(5)))
+        assert sorted(answer.status for answer in answers) == [201] * 3 + [429] * 2
+        share, other, third = [answer.json() for answer in answers if answer.status == 201]
+        racers = [house.wallet() for _ in range(4)]
+        for racer in racers:
+            await racer.nonces()
+        redeemed = await asyncio.gather(
+            *(racer.redeem(uri_of(share), tx_code=share["tx_code"]) for racer in racers)
+        )
+        assert sorted(answer.status for answer in redeemed) == [200, 400, 400, 400]
+        friend = await receiver(house, other, tx_code=other["tx_code"])
+        await friend.claims()
+        assert await sender.end(third) == {"outcome": "cancelled", "state": "cancelled"}
+        move = await sender.share(mode="move")
+        friend = await receiver(house, move)
+        assert await standings(house, move) == ("suspended", "valid")
+        await friend.says("credential_accepted")
+        assert await standings(house, move) == ("invalid", "valid")
+        assert await standings(house, other) == ("invalid", "invalid")
+
+    play(tmp_path, story, database=postgres_url)
