@@ -201,6 +201,8 @@ def test_a14_who_has_the_link_and_the_relay_cannot_put_another_offer_there() -> 
         changed(bare, confirmation=genuine.content["confirmation"]),
         changed(bare, confirmation=b64.encode(bytes(32))),
         changed(genuine, ciphertext=bare.content["ciphertext"], enc=bare.content["enc"]),
+        changed(genuine, ciphertext=bare.content["ciphertext"]),
+        changed(genuine, enc=bare.content["enc"]),
     ):
         assert code_of(take_offer, played.receiver, over(forged), keys=KEYS) == "offer_not_of_approver"
 

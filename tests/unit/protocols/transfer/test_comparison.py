@@ -4,6 +4,7 @@ Keys are random bytes here: nothing of what the attacker can do depends on their
 so ten thousand attacks cost little. `test_approval` plays the same with the real messages.
 """
 
+import hmac
 import random
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -190,6 +191,17 @@ def test_both_sides_have_the_same_confirmation_key_and_nobody_else() -> None:
     assert key != comparison.confirmation_key(sender, receiver.public, context=bytes(32))
     shared = sender.exchange(receiver.public)
     assert key == reference.hkdf(shared, CONTEXT, b"sct/2 approve")
+
+
+def test_a_confirmation_is_of_both_parts_of_what_was_sealed() -> None:
+    expected = hmac.digest(SECRET, b"AAAA.BBBB", "sha256")
+    assert comparison.confirmation(SECRET, "AAAA", "BBBB") == expected
+    others = {
+        comparison.confirmation(SECRET, *parts)
+        for parts in (("AAAA", "BBBA"), ("AAAB", "BBB"), ("", "AAAABBBB"))
+    }
+    assert expected not in others
+    assert len(others) == 3
 
 
 def test_a_key_of_small_order_confirms_nothing() -> None:
