@@ -11,6 +11,7 @@ from safeconduct import limits
 from safeconduct.crypto.agreement import AgreementKey, AgreementPublicKey
 from safeconduct.encoding import b64, json
 from safeconduct.errors import SafeconductError
+from safeconduct.protocols.transfer.approval import begin_approval, preview
 from safeconduct.protocols.transfer.channel import Channel
 from safeconduct.protocols.transfer.content import (
     Content,
@@ -19,6 +20,7 @@ from safeconduct.protocols.transfer.content import (
     encode_content,
     offer_content,
     parse_content,
+    read_offer,
 )
 from safeconduct.protocols.transfer.sealed import (
     FILE_PREFIX,
@@ -253,3 +255,17 @@ def test_an_offer_that_no_payload_holds_is_refused() -> None:
 def test_two_offers_to_one_key_have_nothing_in_common() -> None:
     one, two = (seal_file(OFFER, recipient=KEY.public).removeprefix(FILE_PREFIX) for _ in range(2))
     assert not {one[at : at + 12] for at in range(700)} & {two[at : at + 12] for at in range(700)}
+
+
+def test_a38_a_link_whose_level_somebody_lowered_opens_nothing() -> None:
+    """With the letter of another level the receiver looks for another format, and finds none."""
+    assert OFFER.share
+    _, first = begin_approval(OFFER.share)
+    key_sealed = seal_offer(OFFER, recipient=KEY.public, keys=KEYS)
+
+    for message in (first, key_sealed):
+        assert code_of(read_offer, message) == "content_format_unsupported"
+    for message in (first, offer_content(OFFER)):
+        assert code_of(open_offer, message, key=KEY, keys=KEYS) == "content_format_unsupported"
+    for message in (key_sealed, offer_content(OFFER)):
+        assert code_of(preview, message) == "content_format_unsupported"
