@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from safeconduct.errors import Rejected
 from safeconduct.protocols import wire
 from safeconduct.protocols.transfer import approval as steps
 from safeconduct.protocols.transfer.approval import ReceiverApproval
-from safeconduct.protocols.transfer.content import APPROVE_FORMAT, Content, Offer
+from safeconduct.protocols.transfer.content import APPROVE_FORMAT, SEALED_FORMAT, Content, Offer
 from safeconduct.protocols.transfer.keys import derive_keys
 from safeconduct.wallet.context import Context
 from safeconduct.wallet.holder_keys import signer_of
@@ -43,8 +44,8 @@ async def receive(
 
     content: a message that was read already. key: a holder key, the URI of one in a token or a private JWK as
     text; None for a new one. show: gets the digits. wait: seconds for the sender, each time.
-    Raises Rejected: commitment_mismatch (somebody is in the middle: decline), offer_not_of_approver,
-    offer_not_as_announced, mailbox_gone, and as `exchanging.receive`.
+    Raises Rejected: commitment_mismatch (somebody is in the middle: decline), approval_not_compared,
+    offer_not_of_approver, offer_not_as_announced, mailbox_gone, and as `exchanging.receive`.
     """
     if _OFFER in taken.extra:
         return taken, wire.read(taken.extra[_OFFER], Offer, what="The kept offer")
@@ -97,6 +98,12 @@ async def _answer(context: Context, taken: Taken, content: Content, key: str | N
 
 
 async def _compare(context: Context, taken: Taken, content: Content) -> Taken:
+    if content.format == SEALED_FORMAT:
+        raise Rejected(
+            "approval_not_compared",
+            "The sender let the share go before you could see the digits, so nobody has compared them. Ask "
+            "for a new share.",
+        )
     keys = derive_keys(taken.secret)
     approval = steps.take_reveal(_approval(taken), content, context=keys.context)
     return await exchanging.keep(context, _with(taken, approval))

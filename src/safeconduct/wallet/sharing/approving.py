@@ -15,8 +15,10 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
+from sqlalchemy import Connection
 
 from safeconduct.errors import Rejected, SafeconductError
+from safeconduct.protocols import wire
 from safeconduct.protocols.transfer import approval as steps
 from safeconduct.protocols.transfer.approval import SenderApproval
 from safeconduct.protocols.transfer.content import Content, Offer, Share
@@ -24,6 +26,7 @@ from safeconduct.protocols.transfer.keys import derive_keys
 from safeconduct.wallet.context import Context
 from safeconduct.wallet.sharing import ending, exchanging, register, share_line
 from safeconduct.wallet.sharing.records import Given
+from safeconduct.wallet.vault import Vault
 
 State = Literal["waiting", "compare", "released"]
 """waiting: nobody has answered. compare: there are digits, and nobody said whether they are the same."""
@@ -31,7 +34,11 @@ State = Literal["waiting", "compare", "released"]
 Confirm = Callable[[str], bool | None]
 """Shows the digits to the user; whether the receiver sees the same; None: not known yet."""
 
-_APPROVAL, _RELEASED = "approval", "released"
+ROUNDS = 3
+"""How often an approval begins anew for one share, because a receiver stepped back. Each time somebody in the
+middle has another guess in a million; people step back once."""
+
+_APPROVAL, _REVEAL, _ROUNDS, _RELEASED = "approval", "reveal", "rounds", "released"
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +66,7 @@ async def approve(context: Context, transfer: str, *, confirm: Confirm, wait: in
     Raises Rejected: transfer_unknown, transfer_ambiguous, approval_unwanted (a share of another level),
     share_over, digits_differ (all is taken back then), mailbox_gone, and what the issuer's line raises.
     """
-    given = await exchanging.flush(context, await _found(context, transfer))
+    given = await _revealed(context, await exchanging.flush(context, await _found(context, transfer)))
     if given.extra.get(_RELEASED):
         return _told(given, "released")
     given = await _answered(context, given, seconds=wait)
@@ -88,15 +95,49 @@ async def _found(context: Context, transfer: str) -> Given:
 async def _answered(context: Context, given: Given, *, seconds: int) -> Given:
     """Take the receiver's answer, if it comes in time; begin anew where the receiver has stepped back."""
     if _approval(given).state == "revealed" and await _stepped_back(context, given):
-        given, first = begin(context, given, _approval(given).share)
-        given = await exchanging.send(context, given, first)
+        given = await _begun_anew(context, given)
     if _approval(given).state != "committed":
         return given
     given, content = await exchanging.receive(context, given, seconds=seconds)
     if content is None:
         return await exchanging.keep(context, given)
     approval, reveal = steps.take_answer(_approval(given), content, context=derive_keys(given.secret).context)
-    return await exchanging.send(context, _with(given, approval), reveal)
+    given = _with(given, approval)
+    given = msgspec.structs.replace(given, extra={**given.extra, _REVEAL: wire.plain(reveal)})
+    await context.safe.run(_take_first_answer, given)
+    return await _revealed(context, given)
+
+
+def _take_first_answer(connection: Connection, vault: Vault, given: Given) -> None:
+    """Keep the answer, unless another process has taken one: two answers to one commitment bind nobody."""
+    there = register.get(connection, vault, given.id)
+    if not isinstance(there, Given) or there.stage != "left" or _approval(there).state != "committed":
+        raise Rejected("transfer_changed", "Another program goes on with this share; look at it there.")
+    register.change(connection, vault, given)
+
+
+async def _revealed(context: Context, given: Given) -> Given:
+    """Send M3, if an answer was taken and it was not sent yet."""
+    reveal = given.extra.get(_REVEAL)
+    if reveal is None:
+        return given
+    extra = {name: value for name, value in given.extra.items() if name != _REVEAL}
+    content = wire.read(reveal, Content, what="The kept message")
+    return await exchanging.send(context, msgspec.structs.replace(given, extra=extra), content)
+
+
+async def _begun_anew(context: Context, given: Given) -> Given:
+    rounds = int(given.extra.get(_ROUNDS, 1)) + 1
+    if rounds > ROUNDS:
+        raise Rejected(
+            "approval_begun_often",
+            "Receivers have stepped back too often: somebody may be trying digits. Revoke the share, and "
+            "share again by another way.",
+        )
+    given, first = begin(context, given, _approval(given).share)
+    # The next receiver counts its messages from one. Those of the last are answers to another commitment.
+    given = msgspec.structs.replace(given, received=0, extra={**given.extra, _ROUNDS: rounds})
+    return await exchanging.send(context, given, first)
 
 
 async def _stepped_back(context: Context, given: Given) -> bool:
@@ -135,7 +176,7 @@ async def _pin(context: Context, given: Given, jkt: str) -> None:
     try:
         await line.pin(given.share_id, jkt)
     except SafeconductError as error:
-        if error.code != "share_over":
+        if error.code != "share_refused":
             raise
         pinned = [view for view in await line.views() if view.share_id == given.share_id and view.pinned]
         if not pinned or pinned[0].state != "pending":

@@ -16,15 +16,18 @@ from safeconduct.wallet.sharing.relay_line import RelayLine
 
 __all__ = ["Awaited", "awaited", "begin_text", "hear_offer", "is_sealed_text"]
 
-IN_THE_MIDDLE = frozenset({"commitment_mismatch", "offer_not_of_approver", "offer_not_as_announced"})
-"""Codes of messages that only somebody in the middle sends: nothing may come of the transfer any more."""
+UNTRUSTWORTHY = frozenset(
+    {"commitment_mismatch", "approval_not_compared", "offer_not_of_approver", "offer_not_as_announced"}
+)
+"""Codes of messages that only a careless sender or somebody in the middle sends: nothing may come of the
+transfer any more."""
 
 
 async def hear_offer(context: Context, taken: Taken, terms: Terms) -> tuple[Taken, Offer | None]:
     """Return the offer of a transfer; None where the sender has not approved it in time.
 
     Raises Rejected: sealed_for_another (the mailbox is given back), share_withdrawn, those of
-    IN_THE_MIDDLE (the mailbox is deleted); and as `receiving.claim`, `approved.receive`.
+    UNTRUSTWORTHY (the mailbox is deleted); and as `receiving.claim`, `approved.receive`.
     """
     if taken.level == "approve":
         return await _approved(context, taken, terms)
@@ -80,7 +83,7 @@ async def _approved(context: Context, taken: Taken, terms: Terms) -> tuple[Taken
                 "The sender took the share back, or did not approve it in time. If the digits were not the "
                 "same, somebody is in the middle: let it be sent again by another way.",
             ) from None
-        if error.code in IN_THE_MIDDLE:
+        if error.code in UNTRUSTWORTHY:
             await _leave(context, taken, give_back=False)
         raise
 
