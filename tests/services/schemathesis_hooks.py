@@ -53,10 +53,15 @@ def before_call(_context: schemathesis.HookContext, case: schemathesis.Case, _kw
         case.query["issuer"] = ISSUER
 
 
+_EXACT = 2.0**53
+"""From here on, a float is written with more digits than services read, and than it has."""
+
+
 def _with_integers(value: Any) -> Any:
     """60.0 is an integer to JSON Schema, and none to the services."""
     if isinstance(value, dict):
         return {name: _with_integers(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_with_integers(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    exact = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    return int(value) if exact else value

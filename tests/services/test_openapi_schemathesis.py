@@ -29,7 +29,7 @@ BEARER = f"Bearer {ADMIN_TOKEN}"
 
 CURSORS = [
     line
-    for operation in ("listOffers", "listDeferred", "findIssued")
+    for operation in ("listOffers", "listDeferred", "findIssued", "findShares")
     for line in (
         "[[operations]]",
         f'include-operation-id = "{operation}"',
