@@ -46,8 +46,9 @@ interop: $(READY) ## install the foreign implementations and test against them
 	@scripts/interop.sh
 	@$(PYTEST) -m interop tests/interop
 
-load: $(READY) ## let 200 wallets meet two dying issuers on one PostgreSQL; search a pack of 10^8 cards
-	@SAFECONDUCT_LOAD_WALLETS=200 SAFECONDUCT_LOAD_CARDS=100000000 $(PYTEST) tests/load
+load: $(READY) ## let 200 wallets meet two dying issuers, 64 race for each of 1000 mailboxes; search 10^8 cards
+	@SAFECONDUCT_LOAD_WALLETS=200 SAFECONDUCT_LOAD_CARDS=100000000 \
+		SAFECONDUCT_LOAD_MAILBOXES=1000 SAFECONDUCT_LOAD_RACERS=64 $(PYTEST) tests/load
 	@SAFECONDUCT_LOAD_CRASHES=1 $(PYTEST) tests/flows/test_transfer_failures.py
 
 docs: $(READY) ## check that every link, code place and test named in the documents exists

@@ -5,6 +5,9 @@ Usage: `relay_process.py DATABASE ARMED PORT...`
 ARMED: a file in which a test writes `METHOD MOMENT`. The next process that has a request of this method in
 hand kills itself at that moment: `before` anything is done for it, or `after` all of it is done and only the
 answer has still to be sent.
+
+With CARELESS in the environment they look whether a mailbox is free in one transaction and bind its receiver
+in another, so that a test of races can be seen to fail.
 """
 
 import asyncio
@@ -16,9 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
+from sqlalchemy import Connection, select, update
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from safeconduct.services.relay import open_relay
+from safeconduct.services.relay import open_relay, store
+from safeconduct.services.relay.service import Relay
+from safeconduct.services.relay.store import Reader, Reading
+from safeconduct.services.relay.tables import mailboxes
 from safeconduct.settings import DatabaseUrl, RelaySettings
 from safeconduct.storage import Database
 from safeconduct.storage.migrations import RELAY
@@ -31,6 +38,8 @@ PLENTY = 1_000_000
 def main() -> None:
     database, armed, *ports = sys.argv[1:]
     asyncio.run(_open_once(database))
+    if "CARELESS" in os.environ:
+        Relay._read = _careless_read  # type: ignore[method-assign]
     children = {_child(database, Path(armed), int(port)): int(port) for port in ports}
     signal.signal(signal.SIGTERM, lambda *_: _end(children))
     while True:
@@ -67,6 +76,20 @@ async def _open_once(database: str) -> None:
     """Load what only an open database loads, so that a child need not after each death."""
     async with await Database.open(DatabaseUrl(database), branch=RELAY):
         pass
+
+
+async def _careless_read(relay: Relay, reader: Reader) -> Reading:
+    def look(connection: Connection) -> bool:
+        row = connection.execute(select(mailboxes).where(mailboxes.c.id == reader.mailbox)).one()
+        return row.receiver_claim is None and row.sender_claim != reader.digest
+
+    def bind(connection: Connection) -> None:
+        values = {"receiver_claim": reader.digest, "state": "claimed", "sequence": 2}
+        connection.execute(update(mailboxes).where(mailboxes.c.id == reader.mailbox).values(values))
+
+    if await relay._database.run(look):
+        await relay._database.run(bind)
+    return await relay._database.run(store.read, reader, now=relay._clock())
 
 
 async def _serve(settings: RelaySettings, armed: Path) -> None:

@@ -1,5 +1,6 @@
 """Several relay processes on one database, for tests that kill them or race at them."""
 
+import os
 import subprocess
 import sys
 import time
@@ -35,12 +36,16 @@ class Processes:
 
 
 @contextmanager
-def relay_processes(folder: Path, database: str, count: int) -> Iterator[Processes]:
-    """Run so many relays."""
+def relay_processes(
+    folder: Path, database: str, count: int, *, careless: bool = False
+) -> Iterator[Processes]:
+    """Run so many relays. careless: they bind receivers in a way that loses races."""
     ports = [free_port() for _ in range(count)]
     armed = folder / "armed"
     command = [sys.executable, str(PROCESS), database, str(armed), *map(str, ports)]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    environment = {**os.environ, **({"CARELESS": "1"} if careless else {})}
+    root = Path(__file__).parents[2]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, env=environment)
     try:
         assert started.stdout is not None
         for _ in range(2 * count):
