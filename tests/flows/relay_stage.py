@@ -1,4 +1,4 @@
-"""A relay in this process, and requests to it as bytes: any header field, in any spelling, any number of times."""
+"""A relay in this process, and requests to it with any header field, in any spelling, however often."""
 
 import asyncio
 import contextlib

@@ -35,8 +35,8 @@ def play(work: Work, **settings: Any) -> None:
     async def main() -> None:
         async with stage(**settings) as relay:
             await work(relay)
-            failures = [line for line in map(json.loads, relay.log.getvalue().splitlines())]
-            assert [line for line in failures if line["level"] not in ("info", "debug")] == []
+            lines = list(map(json.loads, relay.log.getvalue().splitlines()))
+            assert [line for line in lines if line["level"] not in ("info", "debug")] == []
 
     asyncio.run(main())
 
@@ -150,7 +150,10 @@ def _with(value: Any, *path: str) -> dict[str, Any]:
         (_with("RX", "mailboxConfiguration", "accessRights"), (400, "access_rights_malformed")),
         (_with("RR", "mailboxConfiguration", "accessRights"), (400, "access_rights_malformed")),
         (_with("tomorrow", "mailboxConfiguration", "expiration"), (400, "mailbox_expiration_malformed")),
-        (_with("2027-01-15T08:00:00Z", "mailboxConfiguration", "expiration"), (400, "mailbox_expiration_past")),
+        (
+            _with("2027-01-15T08:00:00Z", "mailboxConfiguration", "expiration"),
+            (400, "mailbox_expiration_past"),
+        ),
         (_with("AAAA", "mailboxConfiguration", "claimKey"), (400, "claim_key_malformed")),
         (_with("A" * 43, "mailboxConfiguration", "claimKey"), (400, "claim_key_malformed")),
         (_with("A" * (32 * 1024 + 1), "payload", "data"), (413, "payload_too_large")),
