@@ -23,7 +23,7 @@ INNER = {
     "crypto": {"read_public", "read_private", "read_public_der", "read_private_der"},
     "formats": {"read", "parse"},
     "protocols": {"read", "read_json", "parse_configuration", "parse_granted"}
-    | {"parse_form", "verify_signed_request", "verify_trusted"},
+    | {"parse_form", "verify_signed_request", "verify_trusted", "read_members"},
 }
 
 
