@@ -115,6 +115,12 @@ def _manage(run: Run, management: tuple[str, str]) -> None:
     ]
     assert run("issued", "find", *management).stdout.startswith(f"{found['issued_id']}\t")
     assert run("issued", "find", "--until", "1", *management).stdout == ""
+    assert run("issued", "shares", "--issued", found["issued_id"], *management).stdout == ""
+    assert json.loads(run("issued", "shares", "--state", "pending", *management, "--json").stdout) == {
+        "shares": []
+    }
+    assert run("issued", "shares", "--state", "stolen", *management).stderr.startswith("parameter_malformed:")
+    assert run("issued", "revoke-share", "none", *management).stderr.startswith("share_unknown:")
     assert run("deferred", "list", *management).stdout == ""
     for verdict in ("approve", "deny"):
         assert run("deferred", verdict, "none", *management).stderr.startswith("transaction_unknown:")
