@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy import create_engine, select
+from tests.flows.transfer_stage import RELAY, Wish, open_stage
 from tests.flows.wallet_server_stage import Clock, pages_of
 from tests.relay_client import message, new_id
 
@@ -28,6 +29,7 @@ from safeconduct.net.recording import Exchange
 from safeconduct.protocols.transfer.channel import Channel
 from safeconduct.protocols.transfer.claims import claim_message
 from safeconduct.protocols.transfer.keys import claim_key_text, new_secret
+from safeconduct.protocols.transfer.link import parse_link
 from safeconduct.services.relay import open_relay, opening, service
 from safeconduct.services.relay.tables import mailboxes
 from safeconduct.settings import DatabaseUrl, RelaySettings, Secret
@@ -36,7 +38,6 @@ from safeconduct.telemetry import Telemetry, fields
 from safeconduct.web import middleware
 from safeconduct.web.recording import record
 
-RELAY = "https://relay.example"
 ADMIN = "https://relay-admin.example"
 ADMIN_TOKEN = "management-token-of-the-test"
 SENDERS, RECEIVERS = "198.51.100.77", "2001:db8:1234:5678::9"
@@ -150,13 +151,17 @@ class Play(msgspec.Struct):
 
     def rows(self) -> dict[bytes, dict[str, Any]]:
         """The rows of the database, by id."""
-        reader = create_engine(f"sqlite:///{self.file}")
-        try:
-            with reader.connect() as connection:
-                found = [dict(row._mapping) for row in connection.execute(select(mailboxes))]
-        finally:
-            reader.dispose()
-        return {bytes(row["id"]): row for row in found}
+        return rows_of(self.file)
+
+
+def rows_of(file: Path) -> dict[bytes, dict[str, Any]]:
+    reader = create_engine(f"sqlite:///{file}")
+    try:
+        with reader.connect() as connection:
+            found = [dict(row._mapping) for row in connection.execute(select(mailboxes))]
+    finally:
+        reader.dispose()
+    return {bytes(row["id"]): row for row in found}
 
 
 Scene = Callable[[Play], Awaitable[Any]]
@@ -382,14 +387,18 @@ def test_without_its_protections_it_would_be_found(
 
 def words(exchanges: Collection[Exchange]) -> set[bytes]:
     """The words of requests, wherever they stand, addresses apart: those are for proxies to hide (A17)."""
-    said = b"\n".join(
+    seen = b"\n".join(
         msgspec.structs.replace(
             exchange,
             request_headers=tuple(h for h in exchange.request_headers if h[0] != "x-forwarded-for"),
         ).everything()
         for exchange in exchanges
     )
-    return set(re.findall(rb"[A-Za-z0-9_+/-]{6,}", said))
+    return said(seen)
+
+
+def said(seen: bytes) -> set[bytes]:
+    return set(re.findall(rb"[A-Za-z0-9_+/-]{6,}", seen))
 
 
 def of_mailbox(play: Play, box: Mailbox) -> list[Exchange]:
@@ -456,3 +465,41 @@ def test_if_claims_were_hashed_alike_everywhere_the_search_would_link_them(
     monkeypatch.setattr(service, "claim_digest", lambda _mailbox, claim: hashlib.sha256(claim).digest())
     _, kept = linked(tmp_path, REUSING)
     assert kept != set()
+
+
+def test_A16_A17_neither_does_it_for_real_wallets(tmp_path: Path) -> None:
+    """One shares a car twice and takes part in both mailboxes, another shares one of its own."""
+
+    async def main() -> tuple[list[set[bytes]], list[dict[str, Any]]]:
+        async with (
+            open_stage(tmp_path) as stage,
+            stage.actor("erika") as erika,
+            stage.actor("max") as other,
+        ):
+            car, another = await stage.give_car(erika), await stage.give_car(other)
+            shared = [
+                await actor.wallet.share(thing, Wish(entitlements=rights))
+                for actor, thing, rights in (
+                    (erika, car, ("open", "trunk")),
+                    (erika, car, ("open",)),
+                    (other, another, ("open", "start", "trunk")),
+                )
+            ]
+            await erika.wallet.shares()
+            await other.wallet.shares()
+            ids = [parse_link(one.link or "").mailbox_id for one in shared]
+            sent = [one for tape in stage.tapes.values() for one in tape if one.url.startswith(RELAY)]
+            made = [one for one in sent if one.url.endswith("/v1/m")]
+            heard = [
+                said(b"\n".join(one.everything() for one in sent if id_ in one.url or one is creation))
+                for id_, creation in zip(ids, made, strict=True)
+            ]
+            rows = rows_of(tmp_path / "relay.example.db")
+            return heard, [rows[bytes.fromhex(id_.replace("-", ""))] for id_ in ids]
+
+    heard, rows = asyncio.run(main())
+    assert all(len(words) > 10 for words in heard)
+    assert (heard[0] & heard[1]) - heard[2] == set()
+    kept = [runs(row) for row in rows]
+    assert (kept[0] & kept[1]) - kept[2] == set()
+    assert len({len(row["from_sender"]) for row in rows}) == 1  # whatever is shared
