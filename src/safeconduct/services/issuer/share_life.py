@@ -58,10 +58,7 @@ def step(connection: Connection, share: Row[Any], event: life.Event, **values: A
 def end(connection: Connection, share: Row[Any], event: life.Event, *, now: int) -> life.State:
     """Follows an arrow out of a live state: the offer ends too, and its tokens are revoked."""
     after = step(connection, share, event, jkt=None, due_at=now + MEMORY)
-    query = select(grants.c.id, grants.c.state).where(grants.c.id == share.grant_id)
-    grant = connection.execute(query).first()
-    if grant is not None and grant.state not in grant_life.FINAL:
-        move_by_id(connection, grant.id, grant.state, "expire" if event == "expire" else "cancel")
+    _end_offer(connection, share.grant_id, "expire" if event == "expire" else "cancel")
     return after
 
 
@@ -107,6 +104,9 @@ def credential_revoked(connection: Connection, issued_id: str, *, now: int, rand
 def complete(connection: Connection, share: Row[Any], *, now: int, random: Random) -> None:
     """Settles a move: what the receiver has takes the place of the sender's, revoked with its shares."""
     step(connection, share, "complete", due_at=now + MEMORY)
+    before = share_that_gave(connection, share.parent_id)
+    if before is not None:
+        _end_offer(connection, before.grant_id, "cancel")
     for revoked in complete_move(connection, share, random):
         end_shares_of(connection, revoked, now=now, random=random)
 
@@ -172,3 +172,10 @@ def parent_stands(connection: Connection, share: Row[Any], *, now: int) -> bool:
 
 def _row(connection: Connection, share_id: str) -> Row[Any]:
     return connection.execute(select(shares).where(shares.c.id == share_id)).one()
+
+
+def _end_offer(connection: Connection, grant_id: str, event: grant_life.Event) -> None:
+    query = select(grants.c.state).where(grants.c.id == grant_id)
+    state: grant_life.State | None = connection.execute(query).scalar()
+    if state is not None and state not in grant_life.FINAL:
+        move_by_id(connection, grant_id, state, event)

@@ -165,9 +165,11 @@ class Stage:
             raise answer
         return new.digest
 
-    def deliver(self, offer: Offer, token: bytes, holders: tuple[str, ...] = ("receiver",)) -> Held:
-        """Returns the receiver's credential."""
-        return self._deliver(token, self.grant_of(offer), holders)
+    def deliver(
+        self, offer: Offer, token: bytes, holders: tuple[str, ...] = ("receiver",), *, digest: bytes = b""
+    ) -> Held:
+        """Returns the receiver's credential. digest: of the request; of its own unless given."""
+        return self._deliver(token, self.grant_of(offer), holders, digest=digest)
 
     def receive(self, offer: Offer, key: str = "receiver") -> Held:
         """Redeems and gets the credential."""
@@ -330,7 +332,14 @@ class Stage:
         )
 
     def _deliver(
-        self, token: bytes, grant_id: str, holders: tuple[str, ...], *, movable: bool = True, kind: str = KIND
+        self,
+        token: bytes,
+        grant_id: str,
+        holders: tuple[str, ...],
+        *,
+        movable: bool = True,
+        kind: str = KIND,
+        digest: bytes = b"",
     ) -> Held:
         number = next(self._numbers)
         (place,) = self.run(places.take_status_index, TENANT, 1, self.random, size=1024, now=self.now)
@@ -339,7 +348,7 @@ class Stage:
             tenant=TENANT,
             token_digest=token,
             grant_id=grant_id,
-            digest=b"delivery %d" % number,
+            digest=digest or b"delivery %d" % number,
             configuration_id=kind,
             count=1,
             made=Made(f"issued {number}", (place,)),

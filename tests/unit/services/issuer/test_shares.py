@@ -273,6 +273,19 @@ def test_a27_a_share_gives_one_credential(stage: Stage) -> None:
         stage.deliver(offer, token, ("another key",))
 
 
+@pytest.mark.parametrize("mode", life.MODES)
+def test_a_delivery_that_was_lost_is_repeated(stage: Stage, mode: str) -> None:
+    """The same request for the same key gets the same credential, which is counted once."""
+    offer = stage.share(stage.original(), mode=mode)
+    token = stage.redeem(offer)
+    first = stage.deliver(offer, token, digest=b"the same")
+    again = stage.deliver(offer, token, digest=b"the same")
+    assert again.issued_id == first.issued_id
+    stage.end(offer)
+    with refused("token_invalid"):
+        stage.deliver(offer, token, digest=b"the same")
+
+
 def test_the_same_key_repeats_what_was_lost(stage: Stage) -> None:
     offer = stage.share(stage.original())
     first = stage.redeem(offer)
