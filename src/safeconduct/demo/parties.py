@@ -262,4 +262,5 @@ def recorded(listeners: Sequence[Listener], party: Party) -> list[Listener]:
 
 
 def port_of(url: str) -> int:
+    """Return the port of a URL, 0 if it names none."""
     return urlsplit(url).port or 0
