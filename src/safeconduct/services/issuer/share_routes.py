@@ -10,6 +10,7 @@ from safeconduct import limits
 from safeconduct.protocols.oauth.authorization import parse_authorization
 from safeconduct.protocols.oauth.errors import InvalidToken, MissingToken
 from safeconduct.protocols.openid4vci import sharing as messages
+from safeconduct.services.issuer import share_openapi
 from safeconduct.services.issuer.challenges import Challenge
 from safeconduct.services.issuer.sharing import Shares
 from safeconduct.web import responses
@@ -52,11 +53,15 @@ def share_routes(shares: Shares) -> list[Route]:
         await read_body(request, max_bytes=0)
         return responses.json(messages.cancelled_json(await shares.end(parent, _share_id(request))))
 
+    async def described(_request: Request) -> Response:
+        return responses.json(share_openapi.shares(shares.url))
+
     return [
         Route(f"{path}/share-challenge", challenge, methods=["POST"]),
         Route(f"{path}/shares", create, methods=["POST"]),
         Route(f"{path}/shares", listed, methods=["GET"]),
         Route(f"{path}/shares/access", access, methods=["POST"]),
+        Route(f"{path}/shares/openapi.json", described, methods=["GET"]),
         Route(f"{path}/shares/{{share_id}}", pin, methods=["PATCH"]),
         Route(f"{path}/shares/{{share_id}}", end, methods=["DELETE"]),
     ]
