@@ -15,7 +15,14 @@ from typing import Any
 
 import pytest
 from tests.flows.card_stage import BUNDLE, CARDS
-from tests.services.live import ADMIN_TOKEN, Live, live_issuer, live_status, live_wallet_server
+from tests.services.live import (
+    ADMIN_TOKEN,
+    Live,
+    live_issuer,
+    live_relay,
+    live_status,
+    live_wallet_server,
+)
 
 from safeconduct.settings import IssuerSettings, KeyPlace
 
@@ -68,13 +75,14 @@ def hold(
     lines: Sequence[str] = (),
     phases: str = "coverage,fuzzing,stateful",
     session: str = "",
+    document: str = "/openapi.json",
 ) -> None:
     """Hold the service at a URL against its document; fails with all that schemathesis found."""
     configuration = folder / "schemathesis.toml"
     general = [f'hooks = "{HOOKS}"', "[cache]", "enabled = false", *lines]
     configuration.write_text("\n".join(general))
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(configuration)]
-    command += ["run", f"{base}/openapi.json", "--header", f"Authorization: {authorization}"]
+    command += ["run", base + document, "--header", f"Authorization: {authorization}"]
     command += ["--phases", phases, "--max-examples", str(EXAMPLES)]
     command += ["--generation-deterministic", "--no-color"]
     run = subprocess.run(
@@ -116,6 +124,33 @@ def test_management_of_several_issuers(tmp_path: Path) -> None:
         hold(site, site.admin, tmp_path, authorization=BEARER, lines=lines, phases="fuzzing,stateful")
 
 
+PRESENTED = [
+    line
+    for operation in ("createShare", "openShares", "pinShare", "endShare", "listOwnShares")
+    for line in (
+        "[[operations]]",
+        f'include-operation-id = "{operation}"',
+        # Whoever asks must hold a credential and sign with its key, which no schema can say.
+        "checks.positive_data_acceptance.enabled = false",
+        # /shares/access is a path of its own, and as a share's name it has that path's methods too.
+        "checks.allow_header_conformance.enabled = false",
+    )
+]
+
+
+def test_the_shares_of_an_issuer(tmp_path: Path) -> None:
+    with live_issuer(tmp_path) as site:
+        hold(
+            site,
+            site.public,
+            tmp_path,
+            authorization="Bearer nobody",
+            lines=PRESENTED,
+            phases="coverage",  # without a credential, sequences lead nowhere
+            document="/shares/openapi.json",
+        )
+
+
 def test_a_wallet_server(tmp_path: Path) -> None:
     with live_wallet_server(tmp_path) as site:
         session = _session(site)
@@ -124,6 +159,16 @@ def test_a_wallet_server(tmp_path: Path) -> None:
 
 def test_management_of_a_wallet_server(tmp_path: Path) -> None:
     with live_wallet_server(tmp_path) as site:
+        hold(site, site.admin, tmp_path, authorization=BEARER)
+
+
+def test_a_relay(tmp_path: Path) -> None:
+    with live_relay(tmp_path) as site:
+        hold(site, site.public, tmp_path, authorization="none")
+
+
+def test_management_of_a_relay(tmp_path: Path) -> None:
+    with live_relay(tmp_path) as site:
         hold(site, site.admin, tmp_path, authorization=BEARER)
 
 

@@ -114,7 +114,8 @@ class Addresses:
             forwarded = ",".join(request.headers.getlist("X-Forwarded-For")).rpartition(",")[2].strip()
             if forwarded:
                 return forwarded
-        return request.client.host if request.client else ""
+        client = request.scope.get("client")
+        return str(client[0]) if client else ""
 
 
 def network_of(address: str) -> str:

@@ -177,7 +177,7 @@ _LINKS = {
             messages.CLAIM: f"$request.header.{messages.CLAIM}",
         },
     }
-    for name in ("readMailbox", "updateMailbox", "deleteMailbox")
+    for name in ("readMailbox", "updateMailbox", "relinquishMailbox", "deleteMailbox")
 }
 _PUSH = {"const": False, "description": "Wait by long-polls instead."}
 _CREATED = _object({"urlLink": _TEXT, "isPushNotificationSupported": _PUSH})
