@@ -99,7 +99,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 async def begin(context: Context, link_text: str, terms: Terms) -> Taken:
     """Return the record of what a link leads to: that of before, or a new one, to which the user agreed.
 
-    Raises Rejected: relay_unlisted, declined, link_secret_missing; what reading the link and
+    Raises Rejected: relay_unlisted, declined, link_secret_missing, link_changed; what reading the link and
     `RelayLine.preview` raise.
     """
     link = parse_link(link_text, allow_http_loopback=context.allow_http_loopback)
@@ -110,6 +110,7 @@ async def begin(context: Context, link_text: str, terms: Terms) -> Taken:
     box = relays.new_box(context, link.relay, mailbox=link.mailbox_id)
     before = await context.safe.run(register.taken_by, box.url, link.secret)
     if before is not None:
+        _check_same(before, link)
         return before
     _check_relay(context, link, terms)
     shown = await RelayLine(context, box).preview()
@@ -139,6 +140,16 @@ async def new_taken(
     )
     await context.safe.run(register.put, taken)
     return taken
+
+
+def _check_same(before: Taken, link: ShareLink) -> None:
+    """A link that says less than before of how the share is bound must not be followed as the one before."""
+    if (before.version, before.level) != (link.version, link.level):
+        raise Rejected(
+            "link_changed",
+            "You opened another link to the same share, which says something else of how it is bound to you: "
+            "one of them was changed on its way. Decline it, and have it shared by another way.",
+        )
 
 
 def _check_relay(context: Context, link: ShareLink, terms: Terms) -> None:
