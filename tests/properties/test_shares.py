@@ -9,6 +9,7 @@ database is compared with it, and with what must hold whatever happened:
 - of a move, never both credentials are valid, and never neither of them after it failed.
 """
 
+import os
 from typing import Any
 
 import msgspec
@@ -417,8 +418,8 @@ def _reachable(mode: life.Mode, state: str) -> set[str]:
 
 
 Play.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=50,
+    max_examples=int(os.environ.get("SAFECONDUCT_LOAD_SHARES", "12")),
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -38,16 +38,14 @@ OVER = {"moved", "failed", "revoked", "expired", "cancelled", "locked"}
 
 
 @pytest.mark.parametrize("mode", life.MODES)
-@pytest.mark.parametrize(("state", "event"), [*itertools.product(life.STATES, life.EVENTS)])
-def test_an_arrow_that_is_not_in_the_table_is_refused(
-    mode: life.Mode, state: life.State, event: life.Event
-) -> None:
-    expected = life.TRANSITIONS[mode].get((state, event))
-    if expected is None:
-        with refused("transition_refused"):
-            life.advance(mode, state, event)
-    else:
-        assert life.advance(mode, state, event) == expected
+def test_an_arrow_that_is_not_in_the_table_is_refused(mode: life.Mode) -> None:
+    for state, event in itertools.product(life.STATES, life.EVENTS):
+        expected = life.TRANSITIONS[mode].get((state, event))
+        if expected is None:
+            with refused("transition_refused"):
+                life.advance(mode, state, event)
+        else:
+            assert life.advance(mode, state, event) == expected
 
 
 @pytest.mark.parametrize("mode", life.MODES)
