@@ -6,9 +6,11 @@ The wallets' lines can be cut at any request, before it arrives or after, and no
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 from tests.flows import small_wallet
 from tests.flows.sharing_stage import CLAIMS, SHARING, sharing_settings
@@ -176,7 +178,7 @@ class Stage:
     folder: Path
     house: House
     clock: Clock
-    transport: InProcess
+    transport: httpx2.AsyncBaseTransport
     settings: Settings
     tapes: dict[str, list[Sent]] = field(default_factory=dict)
 
@@ -263,19 +265,43 @@ async def open_stage(
         apps: dict[str, Any] = {ISSUER: public.app, ADMIN: admin.app}
         to_issuer = HttpFetcher(allow_loopback=False, transport=InProcess(dict(apps)))
         house = House(await stack.enter_async_context(to_issuer), clock, telemetry, chosen)
-        for name in (RELAY, OTHER_RELAY):
-            apps[name] = await stack.enter_async_context(_relay(folder, name, clock, relay or {}))
-        apps[VERIFIER] = await stack.enter_async_context(_verifier(folder, house, clock, verifier or {}))
-        server = WalletServerSettings(identifier=SERVER, database=DatabaseUrl("sqlite://"), issuers=(ISSUER,))
-        line = await stack.enter_async_context(
-            HttpFetcher(allow_loopback=False, transport=InProcess(dict(apps)))
-        )
-        serving = open_wallet_server(
-            server, telemetry=Telemetry.silent("wallet-server"), clock=clock, fetcher=line
-        )
-        apps[SERVER] = (await stack.enter_async_context(serving))[0].app
+        services: dict[str, _Opener] = {
+            name: partial(_relay, folder, name, clock, relay or {}) for name in (RELAY, OTHER_RELAY)
+        }
+        services[VERIFIER] = partial(_verifier, folder, house, clock, verifier or {})
+        services[SERVER] = partial(_wallet_server, house, clock)
         settings = Settings(issuer=house.settings, status=StatusSettings(tree=folder / "tree"))
-        yield Stage(folder, house, clock, InProcess(apps), settings)
+        yield Stage(folder, house, clock, _OnDemand(stack, apps, services), settings)
+
+
+_Opener = Callable[[], contextlib.AbstractAsyncContextManager[Any]]
+
+
+class _OnDemand(httpx2.AsyncBaseTransport):
+    """Hands requests to applications, and opens a service when somebody first asks it something."""
+
+    def __init__(
+        self, stack: contextlib.AsyncExitStack, apps: Mapping[str, Any], services: dict[str, _Opener]
+    ) -> None:
+        self._stack = stack
+        self._apps = dict(apps)
+        self._services = services
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        origin = f"{request.url.scheme}://{request.url.host}"
+        opener = self._services.pop(origin, None)
+        if opener is not None:
+            self._apps[origin] = await self._stack.enter_async_context(opener())
+        return await InProcess(self._apps).handle_async_request(request)
+
+
+@contextlib.asynccontextmanager
+async def _wallet_server(house: House, clock: Clock) -> AsyncIterator[Any]:
+    settings = WalletServerSettings(identifier=SERVER, database=DatabaseUrl("sqlite://"), issuers=(ISSUER,))
+    telemetry = Telemetry.silent("wallet-server")
+    opened = open_wallet_server(settings, telemetry=telemetry, clock=clock, fetcher=house.fetcher)
+    async with opened as listeners:
+        yield listeners[0].app
 
 
 @contextlib.asynccontextmanager
