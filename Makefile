@@ -50,6 +50,7 @@ load: $(READY) ## let 200 wallets meet two dying issuers, 64 race for each of 10
 	@SAFECONDUCT_LOAD_WALLETS=200 SAFECONDUCT_LOAD_CARDS=100000000 \
 		SAFECONDUCT_LOAD_MAILBOXES=1000 SAFECONDUCT_LOAD_RACERS=64 $(PYTEST) tests/load
 	@SAFECONDUCT_LOAD_CRASHES=1 $(PYTEST) tests/flows/test_transfer_failures.py
+	@SAFECONDUCT_LOAD_SHARES=500 $(PYTEST) tests/properties/test_shares.py
 
 docs: $(READY) ## check that every link, code place and test named in the documents exists
 	@$(BIN)/python scripts/check_docs.py
