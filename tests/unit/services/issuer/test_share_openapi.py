@@ -41,7 +41,7 @@ def _errors() -> Iterator[type[SafeconductError]]:
                 yield getattr(module, node.name)
 
 
-@pytest.mark.parametrize("error", _errors())
+@pytest.mark.parametrize("error", list(_errors()))
 def test_each_error_is_described_under_its_status(error: type[SafeconductError]) -> None:
     answers = [
         item[method]["responses"].get(str(error.http_status))
