@@ -11,6 +11,7 @@ from fuzz import (
     health_card,
     issuance,
     keys,
+    mailboxes,
     messages,
     packs,
     ribbons,
@@ -45,6 +46,7 @@ TARGETS: dict[str, Target] = {
         ribbons,
         packs,
         transfer,
+        mailboxes,
     )
     for target in module.TARGETS
 }

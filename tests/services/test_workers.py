@@ -218,14 +218,14 @@ def test_workers_that_cannot_start_are_not_tried_again(tmp_path: Path, fault: st
 def test_all_services_run_together(tmp_path: Path, workers: str) -> None:
     variables = {
         f"SAFECONDUCT_{section}__{key}": "0"
-        for section in ("ISSUER", "WALLET_SERVER", "VERIFIER", "STATUS")
+        for section in ("ISSUER", "WALLET_SERVER", "VERIFIER", "STATUS", "RELAY")
         for key in ("PORT", "ADMIN_PORT")
     }
     trusted = {"https://issuer.example": [{"pem": Key.generate("ES256").public.to_pem()}]}
     (tmp_path / "trust.json").write_text(json.dumps(trusted))
     variables["SAFECONDUCT_VERIFIER__TRUST"] = "trust.json"
-    with serving(tmp_path, "all", "--workers", workers, listeners=8, **variables) as service:
-        names = {"issuer", "wallet-server", "verifier", "status"}
+    with serving(tmp_path, "all", "--workers", workers, listeners=10, **variables) as service:
+        names = {"issuer", "wallet-server", "verifier", "status", "relay"}
         assert service.urls.keys() == names | {f"{name}-admin" for name in names}
         for name in names:
             assert json.loads(fetched(f"{service.urls[f'{name}-admin']}/healthz")) == {"status": "ok"}
