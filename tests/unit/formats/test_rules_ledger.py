@@ -27,6 +27,17 @@ PROTOCOLS = {
         *("formats/health_card", "status", "status/card_revocation", "status/compact"),
         *("evidence", "services/status", "protocols/health_cards_issue.py"),
     ),
+    "transfer": (
+        *("protocols/transfer", "services/relay"),
+        *(f"protocols/openid4vci/{name}.py" for name in ("sharing", "sharing_errors", "sharing_terms")),
+        *(
+            f"services/issuer/{name}.py"
+            for name in (
+                *("share_errors", "share_life", "share_moves", "share_redemption", "share_routes"),
+                *("share_store", "shared_claims", "shares", "sharing", "sharing_rules", "shown_parents"),
+            )
+        ),
+    ),
 }
 LEDGERS = (*BELOW, *PROTOCOLS)
 _NAMED = {name for folders in PROTOCOLS.values() for name in folders if name.endswith(".py")}
@@ -247,6 +258,19 @@ def test_every_line_of_a_checklist_has_a_test_or_says_why_not(line: Line) -> Non
     assert _missing(line.tests) == []
     assert line.tests or line.remark.endswith(".")
     assert _missing(tuple(PLACE.findall(line.remark))) == []
+
+
+def test_every_promise_attack_hole_and_sequence_of_transfers_is_answered_or_stays_open() -> None:
+    answered = {row.id for row in ROWS if row.ledger == "transfer"}
+    open_ = {line.name for line in _lines("transfer")}
+    wanted = {
+        *(f"P{number}" for number in range(1, 24)),
+        *(f"A{number}" for number in range(1, 42)),
+        *(f"HOLE-{number}" for number in range(1, 12)),
+        *(f"S{number}" for number in range(1, 11)),
+    }
+    assert wanted <= answered | open_
+    assert answered & open_ == set()
 
 
 def test_the_tables_are_whole() -> None:
