@@ -54,7 +54,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="module")
-def relay(database: DatabaseUrl, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def relay(clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with live_relay(tmp_path_factory.mktemp("relay"), clock=clock) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def each_relay(
+    database: DatabaseUrl, clock: Clock, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """One on each kind of database, for what reaches the database."""
     with live_relay(tmp_path_factory.mktemp("relay"), clock=clock, database=database) as live:
         yield live
 
@@ -62,8 +71,8 @@ def relay(database: DatabaseUrl, clock: Clock, tmp_path_factory: pytest.TempPath
 @pytest.fixture(autouse=True)
 def _goes_on(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    if "relay" in request.fixturenames:
-        relay = request.getfixturevalue("relay")
+    for name in {"relay", "each_relay"} & set(request.fixturenames):
+        relay = request.getfixturevalue(name)
         assert asked(relay.admin, "GET", "/healthz").status == 200
         assert relay.failures == []
 
@@ -87,11 +96,11 @@ OPERATIONS: Mapping[str, Callable[[Party], Answer]] = {
 
 @pytest.mark.parametrize("method", OPERATIONS)
 def test_A8_unknown_and_expired_and_deleted_are_one_and_the_same(
-    relay: Live, clock: Clock, method: str
+    each_relay: Live, clock: Clock, method: str
 ) -> None:
-    unknown = Party(relay.public, new_id())
-    malformed = Party(relay.public, "no-uuid")
-    deleted, expired = made(relay), made(relay)
+    unknown = Party(each_relay.public, new_id())
+    malformed = Party(each_relay.public, "no-uuid")
+    deleted, expired = made(each_relay), made(each_relay)
     deleted.delete()
     strangers = [deleted.of(deleted), expired.of(expired)]
     clock.now += 48 * 3600 + 1
@@ -107,14 +116,16 @@ def test_A8_unknown_and_expired_and_deleted_are_one_and_the_same(
 
 
 @pytest.mark.parametrize("segment", SEGMENTS)
-def test_A7_an_id_that_can_be_none_is_refused_before_the_database_sees_it(relay: Live, segment: str) -> None:
+def test_A7_an_id_that_can_be_none_is_refused_before_the_database_sees_it(
+    each_relay: Live, segment: str
+) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         fields = {"Mailbox-Device-Claim": new_id(), "Mailbox-Request-ID": new_id(), **JSON}
         body = json.dumps({"payload": message()}).encode()
-        answer = asked(relay.public, method, f"/v1/m/{segment}", body=body, headers=fields)
+        answer = asked(each_relay.public, method, f"/v1/m/{segment}", body=body, headers=fields)
         assert is_refusal(answer)
         assert answer.status in (404, 414)
-    assert is_refusal(asked(relay.public, "GET", f"/v1/m/{segment}"), page=True)
+    assert is_refusal(asked(each_relay.public, "GET", f"/v1/m/{segment}"), page=True)
 
 
 @pytest.mark.parametrize("claim", ["", "marker", "\xff", "a" * 4000, f"{UNKNOWN}0", f"{{{UNKNOWN}}}", "%00"])
@@ -354,11 +365,11 @@ def test_A23_a_body_that_no_program_writes_is_refused(relay: Live) -> None:
         assert answer.status in (400, 413), (answer, body[:200])
 
 
-def test_A23_text_of_any_kind_is_kept_on_any_database(relay: Live) -> None:
+def test_A23_text_of_any_kind_is_kept_on_any_database(each_relay: Live) -> None:
     """NUL, halves of pairs and what no database takes as text are cleaned away or kept as bytes."""
     for text in (*TEXTS, "\\u0000", "\\uffff", "\\udbff\\udfff"):
         value = json.loads(f'"{text[:100]}"')
-        sender = Party(relay.public)
+        sender = Party(each_relay.public)
         answer = sender.create(display={"title": value, "description": value, "imageURL": value})
         assert answer.status in (200, 400), text
         if answer.status == 200:

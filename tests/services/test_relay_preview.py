@@ -19,7 +19,7 @@ from tests.services.live import Live, live_relay
 from safeconduct.services.relay.display import clean_display
 
 SECRET = "q83vASNFZ4mrze8BI0VniQ"
-LOADS = 10
+LOADS = 8
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,8 @@ def test_A18_hostile_words_are_shown_as_words_and_nothing_of_them_runs(relay: Li
     plain = Party(relay.public)
     plain.create(display={"title": "t", "description": "d", "imageURL": ""})
     elements = browser.open(link_of(plain)).elements
-    for title, text in zip(HOSTILE[::2], HOSTILE[1::2], strict=True):
+    for place in range(0, len(HOSTILE), 3):
+        title, text = HOSTILE[place], " ".join(HOSTILE[place + 1 : place + 3])
         sender = Party(relay.public)
         display = {"title": title[:128], "description": text, "imageURL": text}
         assert sender.create(display=display).status == 200
@@ -89,7 +90,7 @@ def test_the_browser_would_have_run_what_a_careless_page_shows(browser: Browser)
     with ThreadingHTTPServer(("127.0.0.1", 0), Careless) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         place = f"http://127.0.0.1:{server.server_address[1]}"
-        tried = range(0, len(HOSTILE), 2)
+        tried = range(0, 30, 2)  # those that stand in an element; others are for attributes and filters
         ran = [number for number in tried if has_run(browser.open(f"{place}/{number}"))]
         server.shutdown()
     assert len(ran) > len(tried) / 2

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -204,3 +206,9 @@ def test_A21_what_is_for_programs_is_not_opened_as_a_page(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["cors", "no-cors", "same-origin", "websocket"])
 def test_other_modes_are_let_through(mode: str) -> None:
     assert Site().ask(request("192.0.2.1", ("Sec-Fetch-Mode", mode))) == 200
+
+
+@given(st.text() | st.from_regex(r"\[?[0-9a-f:.%]{0,40}\]?(:[0-9]{0,6})?", fullmatch=True))
+def test_whatever_a_proxy_writes_is_an_address_or_nobody_s(text: str) -> None:
+    found = network_of(text)
+    assert found == "" or network_of(found.partition("/")[0]) == found
