@@ -21,6 +21,7 @@ from safeconduct.errors import SafeconductError
 from safeconduct.net.fetch import Fetcher, HttpFetcher, Response, Unreachable
 from safeconduct.net.in_process import InProcess
 from safeconduct.services.issuer import open_issuer
+from safeconduct.services.issuer.fetchers import Fetchers
 from safeconduct.services.relay import open_relay
 from safeconduct.services.status.publishing import publish
 from safeconduct.services.verifier import open_verifier
@@ -260,7 +261,9 @@ async def open_stage(
             **sharing_settings(folder, sharing=sharing, **issuer),
         )
         telemetry = Telemetry.silent("issuer")
-        opened = open_issuer(chosen, telemetry=telemetry, clock=clock)
+        nowhere = HttpFetcher(allow_loopback=False, transport=InProcess({}))
+        fetchers = Fetchers(timeout=1, public=nowhere, near=nowhere)
+        opened = open_issuer(chosen, telemetry=telemetry, clock=clock, fetchers=fetchers)
         public, admin = await stack.enter_async_context(opened)
         apps: dict[str, Any] = {ISSUER: public.app, ADMIN: admin.app}
         to_issuer = HttpFetcher(allow_loopback=False, transport=InProcess(dict(apps)))
