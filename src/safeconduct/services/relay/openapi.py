@@ -96,6 +96,7 @@ def public(settings: RelaySettings) -> dict[str, Any]:
                 "patch": _RELINQUISH,
                 "delete": _DELETE,
             },
+            "/v1/picture.png": {"get": _operation("The picture of most previews.", _PICTURE, {})},
             "/openapi.json": {"get": _operation("This document.", _described("It."), {})},
         },
         "components": {"schemas": {"Problem": _PROBLEM}},
@@ -190,6 +191,9 @@ _PAGE: dict[str, _JSON] = {
         ("404", "There is no such mailbox, or none any more."),
         ("429", "The address has failed too often."),
     )
+}
+_PICTURE: dict[str, _JSON] = {
+    "200": {"description": "The same for every mailbox.", "content": {"image/png": {"schema": _TEXT}}}
 }
 
 
