@@ -11,6 +11,7 @@ from fuzz import (
     health_card,
     issuance,
     keys,
+    mailbox_answers,
     mailboxes,
     messages,
     packs,
@@ -47,6 +48,7 @@ TARGETS: dict[str, Target] = {
         packs,
         transfer,
         mailboxes,
+        mailbox_answers,
     )
     for target in module.TARGETS
 }

@@ -7,6 +7,7 @@ from safeconduct.wallet import issuers, notify, obtain, store
 from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.line import Grant, IssuerLine
 from safeconduct.wallet.records import Access, Held, StoredCredential, Waiting
+from safeconduct.wallet.sharing import register
 
 
 async def renew(context: Context, prefix: str, *, via: str | None, batch: int | None) -> Held | Waiting:
@@ -16,6 +17,7 @@ async def renew(context: Context, prefix: str, *, via: str | None, batch: int | 
     Raises Rejected: renewal_impossible, credential_unknown, credential_ambiguous, and as `obtain.ask`.
     """
     name, stored = await context.safe.run(store.find_stored, prefix)
+    await _warn_of_shares(context, name)
     if stored.access is None or stored.access.refresh_token is None:
         raise Rejected("renewal_impossible", "The issuer gave nothing to renew this with; ask for an offer.")
     issuer = await issuers.meet(
@@ -53,10 +55,26 @@ async def delete(context: Context, prefix: str) -> None:
     If no credential has this id, a request for one is deleted. Raises Rejected: credential_unknown,
     credential_ambiguous.
     """
+    held = [held.id for held in await context.safe.run(store.list_held) if held.id.startswith(prefix)]
     stored = await context.safe.run(store.remove, prefix)
+    for name in held:
+        await _warn_of_shares(context, name)
     await context.safe.erase_traces()
     if stored is not None and stored.access is not None and _may_be_told(context, stored, stored.access):
         await _tell(context, stored, stored.access)
+
+
+async def _warn_of_shares(context: Context, name: str) -> None:
+    """Tell of shares that nobody can take back without the credential that they were made of."""
+    records = await context.safe.run(register.list_given)
+    if any(given.credential == name and given.stage != "over" for given in records):
+        context.report(
+            Notice(
+                "shares_left",
+                "The credential was shared. Without it the wallet cannot take those shares back any more; "
+                "only the issuer can.",
+            )
+        )
 
 
 def _may_be_told(context: Context, stored: StoredCredential, access: Access) -> bool:

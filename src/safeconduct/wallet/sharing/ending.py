@@ -12,11 +12,8 @@ from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.wallet import store
 from safeconduct.wallet.context import Context
 from safeconduct.wallet.sharing import register, share_line
-from safeconduct.wallet.sharing.records import Ended, Given
+from safeconduct.wallet.sharing.records import ENDED_AT_ISSUER, Ended, Given
 from safeconduct.wallet.sharing.relay_line import RelayLine
-
-AT_ISSUER = frozenset({"cancelled", "revoked", "already_expired", "already_over", "nothing"})
-"""Words of the issuer after which a share is over."""
 
 
 async def revoke_share(context: Context, share: str) -> Ended:
@@ -40,7 +37,7 @@ async def end(context: Context, given: Given) -> Ended:
     given = msgspec.structs.replace(given, stage="ending")
     await context.safe.run(register.change, given)
     at_issuer = before or await _told(lambda: _at_issuer(context, given))
-    if at_issuer in AT_ISSUER:
+    if at_issuer in ENDED_AT_ISSUER:
         given = msgspec.structs.replace(given, outcome=at_issuer)
         await context.safe.run(register.change, given)
     ended = Ended(issuer=at_issuer, relay=await _told(lambda: _at_relay(context, given)))
@@ -110,7 +107,8 @@ async def _told(work: Callable[[], Awaitable[str]]) -> str:
     try:
         return await work()
     except SafeconductError as error:
-        return _GONE.get(error.code, error.code)
+        return _COMES_TO.get(error.code, error.code)
 
 
-_GONE = {"credential_unknown": "credential_gone"}
+_COMES_TO = {"credential_unknown": "credential_gone", "credential_expired": "already_expired"}
+"""Why the wallet cannot ask, as what it comes to: what a credential gave does not outlive it."""

@@ -61,8 +61,11 @@ async def _ask(context: Context, credential: str) -> _Issuer:
         line = await share_line.open_line(context, credential)
         return _Issuer({view.share_id: view for view in await line.views()}, held=line.credential.held)
     except SafeconductError as error:
-        gone = error.code == "credential_unknown"
-        return _Issuer(fault="credential_gone" if gone else "unreachable")
+        return _Issuer(fault=_COMES_TO.get(error.code, "unreachable"))
+
+
+_COMES_TO = {"credential_unknown": "credential_gone", "credential_expired": "expired"}
+"""Why the wallet cannot ask, as what it comes to: what a credential gave does not outlive it."""
 
 
 async def _standing(context: Context, given: Given, said: _Issuer) -> Standing:

@@ -209,7 +209,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """What came of taking a share back, at each of the two.
 
     issuer: "cancelled" (nothing had been issued), "revoked" (what was issued), "already_expired",
-    "already_over", "nothing" (there was no share); else the code of a fault. relay: "deleted", "gone",
+    "already_over", "nothing" (there was no share), "credential_gone" (without the credential, only the issuer
+    itself can end it); else the code of a fault. relay: "deleted", "gone",
     "none"; else the code of a fault.
     """
 
@@ -219,8 +220,12 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def complete(self) -> bool:
         """Whether nothing is left to do at either."""
-        return self.issuer in _DONE_AT_ISSUER and self.relay in _DONE_AT_RELAY
+        return self.issuer in ENDED_AT_ISSUER and self.relay in _ENDED_AT_RELAY
 
 
-_DONE_AT_ISSUER = frozenset({"cancelled", "revoked", "already_expired", "already_over", "nothing"})
-_DONE_AT_RELAY = frozenset({"deleted", "gone", "none"})
+ENDED_AT_ISSUER = frozenset(
+    {"cancelled", "revoked", "already_expired", "already_over", "nothing", "credential_gone"}
+)
+"""Outcomes after which nothing is left to do at the issuer; or nothing that this wallet could do."""
+
+_ENDED_AT_RELAY = frozenset({"deleted", "gone", "none"})

@@ -94,10 +94,7 @@ class RelayLine:
         response = await self._send("POST", self._box.url, headers, b"")
         if response.status == 204:
             return None
-        found = wire.read_json(
-            response.body, _Read, what="The mailbox", max_bytes=limits.MAILBOX_ANSWER_BYTES
-        )
-        return Mail(found.payload, found.sequence, found.state)
+        return read_mail(response.body)
 
     async def update(self, payload: Payload, *, request_id: str, if_sequence: int | None = None) -> int:
         """Put a message in the place of the one that lies there; return the new sequence, 0 without one.
@@ -132,11 +129,7 @@ class RelayLine:
         )
         if response.status != 200:
             raise self._refusal(response)
-        page = response.body.decode("utf-8", "replace")
-        return Display(
-            _property(page, "og:title")[: limits.DISPLAY_TITLE_CHARS],
-            _property(page, "og:description")[: limits.DISPLAY_DESCRIPTION_CHARS],
-        )
+        return read_preview(response.body)
 
     def _named(self, url: str) -> str:
         place, _, mailbox = url.rpartition("/")
@@ -194,6 +187,24 @@ class RelayLine:
         return Rejected(
             "relay_refused", f"The relay refused the request. (HTTP status {response.status}{_shown(code)})"
         )
+
+
+def read_preview(page: bytes) -> Display:
+    """Return what the page of a mailbox says, as text in which nothing can turn or hide what stands by it.
+
+    Whatever the page is, there is a result; what it does not say is "".
+    """
+    text = page.decode("utf-8", "replace")
+    return Display(
+        _property(text, "og:title")[: limits.DISPLAY_TITLE_CHARS],
+        _property(text, "og:description")[: limits.DISPLAY_DESCRIPTION_CHARS],
+    )
+
+
+def read_mail(body: bytes) -> Mail:
+    """Return what a relay says of a mailbox. Raises Malformed."""
+    found = wire.read_json(body, _Read, what="The mailbox", max_bytes=limits.MAILBOX_ANSWER_BYTES)
+    return Mail(found.payload, found.sequence, found.state)
 
 
 def polls(context: Context) -> bool:
@@ -262,6 +273,6 @@ def _shown(code: str) -> str:
 
 
 def _property(page: str, name: str) -> str:
-    """The text of an Open Graph property, in which nothing can turn or hide what stands beside it."""
+    """The printable text of an Open Graph property. Its length is bounded by `_META`, whatever it escapes."""
     found = next((match[2] for match in _META.finditer(page) if match[1] == name), "")
     return "".join(character for character in html.unescape(found) if character.isprintable())

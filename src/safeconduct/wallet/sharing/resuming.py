@@ -8,7 +8,7 @@ yet (`sending.resume` gives it), an offer that was not redeemed (`redeeming.rece
 from safeconduct.errors import SafeconductError
 from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.sharing import declining, ending, receiving, redeeming, register
-from safeconduct.wallet.sharing.records import Given, Taken
+from safeconduct.wallet.sharing.records import ENDED_AT_ISSUER, Given, Taken
 
 
 async def resume(context: Context) -> None:
@@ -26,7 +26,7 @@ async def _sent(context: Context, given: Given) -> None:
     if given.stage == "ending":
         ended = await ending.end(context, given)
         if not ended.complete:
-            fault = ended.issuer if ended.issuer not in ending.AT_ISSUER else ended.relay
+            fault = ended.issuer if ended.issuer not in ENDED_AT_ISSUER else ended.relay
             context.report(
                 Notice(fault, f"A share could not be taken back yet ({given.id}); it is tried again.")
             )
