@@ -325,9 +325,57 @@ def test_a_credential_that_was_deleted_leaves_its_shares_to_the_issuer(tmp_path:
         async with stage.actor("sender") as sender:
             shared = await sender.wallet.share(car, Wish(level="link"))
             await sender.wallet.delete(car)
+            assert sender.codes() == ["shares_left"]
             (standing,) = await sender.wallet.shares()
             assert (standing.relay_state, standing.issuer_state) == ("unclaimed", "credential_gone")
             ended = await sender.wallet.revoke_share(shared.id)
             assert (ended.issuer, ended.relay) == ("credential_gone", "deleted")
+            await sender.wallet.resume_transfers()
+            assert sender.codes() == ["shares_left"]
+
+    play(tmp_path, scene)
+
+
+def test_the_shares_of_a_credential_that_has_expired_are_over(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            stage.clock.now += 31 * 86400
+            assert await refusal(sender.wallet.share(car, Wish())) == "credential_expired"
+            standing = await sender.standing(shared)
+            assert (standing.relay_state, standing.issuer_state) == ("gone", "expired")
+            assert (await sender.standing(shared)).stage == "over"
+
+    play(tmp_path, scene)
+
+
+def test_p20_nothing_is_kept_or_sent_unless_the_sender_agrees(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender:
+            code = await refusal(sender.wallet.share(car, Wish(level="link", agree=lambda _given: False)))
+            assert code == "declined"
+            assert await sender.wallet.shares() == ()
+            assert await stage.share_states() == []
+
+    play(tmp_path, scene)
+
+
+def test_transfers_are_in_a_backup_and_go_on_after_it_was_restored(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish())
+            assert await refusal(receiver.receive(shared.link, ask=lambda q: q.step == "claim")) == "declined"
+            (taken,) = await receiver.wallet.opened()
+            sent = await sender.wallet.backup("correct horse battery staple")
+            got = await receiver.wallet.backup("correct horse battery staple")
+        async with stage.actor("sender-again") as sender, stage.actor("receiver-again") as receiver:
+            await sender.wallet.restore(sent, "correct horse battery staple")
+            await receiver.wallet.restore(got, "correct horse battery staple")
+            assert (await sender.wallet.resume_share(shared.id)).link == shared.link
+            await receiver.receive(taken.id, shared.tx_code)
+            assert (await sender.wallet.revoke_share(shared.id)).issuer == "revoked"
 
     play(tmp_path, scene)
