@@ -28,6 +28,7 @@ from safeconduct.wallet.safe import guard_of, open_safe
 from safeconduct.wallet.sharing import (
     addressed,
     approving,
+    authority,
     contacts,
     declining,
     ending,
@@ -42,6 +43,7 @@ from safeconduct.wallet.sharing.approved import Awaited
 from safeconduct.wallet.sharing.approving import Approval, Confirm
 from safeconduct.wallet.sharing.contacts import Contact, OwnCard
 from safeconduct.wallet.sharing.declining import Way
+from safeconduct.wallet.sharing.delegating import Answered, AuthorityWish, Claimant
 from safeconduct.wallet.sharing.records import Ended, Given, Shared, Standing, Taken
 from safeconduct.wallet.sharing.sending import Wish
 
@@ -235,6 +237,23 @@ class Wallet:
     async def approve(self, share: str, *, confirm: Confirm, wait: int = 0) -> Approval:
         """Go on with a share that waits for a comparison. See `sharing.approving.approve`."""
         return await approving.approve(self._context, share, confirm=confirm, wait=wait)
+
+    async def delegate(self, credential: str, wish: AuthorityWish, *, to: str | None = None) -> Shared:
+        """Pass a credential on without its issuer. See `sharing.authority.share` and `AuthorityWish`.
+
+        to: name or id of a contact, whose key alone is signed for. Raises Rejected also: contact_unknown,
+        contact_ambiguous.
+        """
+        if to is not None:
+            who = await addressed.addressee(self._context, to)
+            wish = msgspec.structs.replace(wish, jkt=who.jkt, contact=who.contact)
+        return await authority.share(self._context, credential, wish)
+
+    async def answer(
+        self, transfer: str, *, confirm: Callable[[Claimant], bool | None], wait: int = 0
+    ) -> Answered:
+        """Sign for whoever answered a delegation. See `sharing.authority.answer`."""
+        return await authority.answer(self._context, transfer, confirm=confirm, wait=wait)
 
     async def resume_share(self, share: str) -> Shared:
         """Go on with a share that stopped, or return its link again. See `sharing.sending.resume`."""

@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from safeconduct.cli.wallet import (
+    approving,
     common,
     contacts,
+    delegating,
     getting,
     holding,
     personas,
@@ -31,8 +33,9 @@ for _command in (
     receiving.receive,
     sharing.shares,
     sharing.link,
-    sharing.approve,
+    approving.approve,
     sharing.revoke,
+    delegating.delegate,
     receiving.decline,
     protecting.backup,
     protecting.restore,

@@ -1,13 +1,11 @@
-"""`safeconduct wallet share`, `approve`, `shares`, `revoke`: giving a credential to somebody else."""
+"""`safeconduct wallet share`, `link`, `shares`, `revoke`: giving a credential to somebody else."""
 
-import hmac
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from safeconduct.cli.options import AsJson, Config
-from safeconduct.cli.wallet import common
+from safeconduct.cli.wallet import approving, common
 from safeconduct.cli.wallet.common import Credential, WaitForParty, Yes
 
 if TYPE_CHECKING:
@@ -73,14 +71,6 @@ Draft = Annotated[
     ),
 ]
 Qr = Annotated[bool, typer.Option("--qr", help="Show the link as a QR code too, on standard error.")]
-Digits = Annotated[
-    str | None,
-    typer.Option(
-        "--digits",
-        metavar="DIGITS",
-        help="The six digits that the receiver reads out; if they are others than here, all is taken back.",
-    ),
-]
 Share = Annotated[
     str, typer.Argument(metavar="SHARE", help="As `wallet shares` lists it; a beginning will do.")
 ]
@@ -123,8 +113,8 @@ def share(
         if shared.level != "approve" or not seconds:
             return shared, None
         if not as_json:
-            _write(shared, file, qr=qr)
-        return shared, await _approve(wallet, shared.id, None, seconds=seconds, quiet=as_json)
+            write_shared(shared, file, qr=qr)
+        return shared, await approving.compare(wallet, shared.id, None, seconds=seconds, quiet=as_json)
 
     shared, approval = common.with_wallet(config, work)
     if as_json:
@@ -132,40 +122,9 @@ def share(
         told = {} if approval is None else {"state": approval.state, "digits": approval.digits}
         common.write_json({**common.as_json(shared), **told})
     elif approval is None:
-        _write(shared, file, qr=qr)
+        write_shared(shared, file, qr=qr)
     else:
-        _write_approval(approval)
-
-
-def approve(
-    transfer: Annotated[str, typer.Argument(metavar="SHARE", help="One that was shared at level approve.")],
-    digits: Digits = None,
-    wait: WaitForParty = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """Let a receiver have a share of level approve, after you compared six digits with them.
-
-    When they have opened the link, both of you see six digits. Compare them by voice. If they are the same,
-    the share is bound to the receiver's key and released; if not, somebody is in the middle, and the share is
-    taken back. A line has id, state (waiting, compare, released) and the digits, with tabs between.
-
-    \b
-    Example:
-      safeconduct wallet approve 5e0c --digits 204518
-    """
-    if digits is not None:
-        digits = _six(digits)
-    seconds = common.patience(wait)
-
-    async def work(wallet: "Wallet") -> "Approval":
-        return await _approve(wallet, transfer, digits, seconds=seconds, quiet=as_json)
-
-    approval = common.with_wallet(config, work)
-    if as_json:
-        common.write_json(common.as_json(approval))
-    else:
-        _write_approval(approval)
+        approving.write_approval(approval)
 
 
 def shares(config: Config = None, as_json: AsJson = False) -> None:
@@ -249,7 +208,7 @@ def link(
     if as_json:
         common.write_json(common.as_json(shared))
     else:
-        _write(shared, None, qr=qr)
+        write_shared(shared, None, qr=qr)
 
 
 # What is wanted.
@@ -307,10 +266,11 @@ def _agreeing(wish: "Wish", to: str | None, *, yes: bool) -> "Wish":
 
     if yes or not common.on_terminal():
         return wish
-    return msgspec.structs.replace(wish, agree=lambda given: _confirm(given, to))
+    return msgspec.structs.replace(wish, agree=lambda given: confirm(given, to))
 
 
-def _confirm(given: "Given", to: str | None) -> bool:
+def confirm(given: "Given", to: str | None) -> bool:
+    """Ask the user once more whether to share what the record says. to: whom it is for."""
     from safeconduct.cli import output
     from safeconduct.cli.management import date
 
@@ -328,8 +288,8 @@ def _confirm(given: "Given", to: str | None) -> bool:
 # What came of it.
 
 
-def _write(shared: "Shared", file: str | None, *, qr: bool) -> None:
-    """The link alone on standard output: whatever takes that from here must not get the PIN with it (A29)."""
+def write_shared(shared: "Shared", file: str | None, *, qr: bool) -> None:
+    """Write the link alone to standard output: whatever takes that on must not get the PIN with it (A29)."""
     from safeconduct.cli import output
     from safeconduct.cli import qr as drawing
     from safeconduct.cli.management import date
@@ -355,6 +315,7 @@ _ADVICE = {
     "whoever reads both can take the credential.",
     "key": "Only the contact can open it, so it may go by any way.",
     "approve": "Send the link, then compare six digits by voice before anything is released.",
+    "authority": "Send the link by one way, and tell the PIN, if there is one, by another.",
 }
 
 
@@ -363,50 +324,3 @@ def _write_file(shared: "Shared", file: str | None) -> None:
 
     if file not in (None, "-"):
         files.write(str(file), f"{shared.link}\n".encode())
-
-
-async def _approve(
-    wallet: "Wallet", transfer: str, digits: str | None, *, seconds: int, quiet: bool
-) -> "Approval":
-    from safeconduct.cli import progress
-
-    with progress.waiting("Waiting for the receiver to open the link", quiet=quiet or not seconds) as stop:
-        return await wallet.approve(transfer, confirm=_comparing(digits, stop), wait=seconds)
-
-
-def _comparing(digits: str | None, stop: Callable[[], None]) -> Callable[[str], bool | None]:
-    def confirm(shown: str) -> bool | None:
-        stop()
-        if digits is not None:
-            return hmac.compare_digest(digits, shown)
-        return _asked(shown) if common.on_terminal() else None
-
-    return confirm
-
-
-def _asked(shown: str) -> bool:
-    from safeconduct.cli import output
-
-    output.note(f"Digits: {common.digits_text(shown)}")
-    return typer.confirm("Does the receiver read out the same digits?", default=None, err=True)
-
-
-def _six(digits: str) -> str:
-    from safeconduct.cli.faults import WrongUse
-
-    found = "".join(digits.split())
-    if len(found) != 6 or not (found.isascii() and found.isdigit()):
-        raise WrongUse("--digits wants the six digits that the receiver reads out")
-    return found
-
-
-def _write_approval(approval: "Approval") -> None:
-    from safeconduct.cli import output
-
-    output.write_columns(approval.id, approval.state, approval.digits or "")
-    hint = {
-        "waiting": "Nobody has answered yet; do it again when they have opened the link.",
-        "compare": "Compare the digits by voice, then give those that they read out with --digits.",
-        "released": "The receiver can fetch it now.",
-    }
-    output.note(hint[approval.state])
