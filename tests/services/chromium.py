@@ -17,7 +17,7 @@ from typing import Any, Self
 import msgspec
 import pytest
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds until a browser that says nothing is given up."""
 
 SETTLING = 0.05
