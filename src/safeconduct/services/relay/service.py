@@ -182,7 +182,7 @@ class Relay:
         """Deletes what has expired, some rows at a time, and what deleted rows left in the log of SQLite."""
         while await self._database.run(store.sweep, now=self._clock()):
             pass
-        self._quota.recount((await self.counts()).rows)
+        self._quota.recount(await self._database.run(store.count_rows))
         await erase_traces(self._database)
 
     async def look(self) -> None:
