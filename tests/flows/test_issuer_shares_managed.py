@@ -1,6 +1,7 @@
 """The list of shares: for holders with an access token, and for management; and what is kept and counted."""
 
 import contextlib
+import io
 import sqlite3
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from safeconduct.crypto.keys import Key
 from safeconduct.services.issuer import shared_claims, shown_parents
 from safeconduct.services.issuer import sharing as shares_of_issuer
 from safeconduct.services.issuer.sharing_rules import SharingRules
+from safeconduct.telemetry import Telemetry
 
 
 def test_a_holder_sees_its_own_shares_and_no_others(tmp_path: Path) -> None:
@@ -164,7 +166,9 @@ def test_nothing_that_opens_a_share_is_kept(
     """Codes, tokens, nonces, request ids: digests. The same search finds a code that is kept as it is."""
     if leaks:
         monkeypatch.setattr(shares_of_issuer, "digest_of", lambda secret: secret.encode())
-    file = tmp_path / "issuer.db"
+    file, log = tmp_path / "issuer.db", io.StringIO()
+    telemetry = Telemetry.open("issuer", level="debug", stream=log)
+    monkeypatch.setattr(Telemetry, "silent", lambda _service: telemetry)
 
     async def story(house: House) -> None:
         sender, friend = await owner(house), Key.generate("ES256")
@@ -183,6 +187,9 @@ def test_nothing_that_opens_a_share_is_kept(
             kept = "\n".join(connection.iterdump())
         texts = [secret for secret in secrets if secret in kept or secret.encode().hex().upper() in kept]
         assert bool(texts) is leaks
+        for name in (*secrets, pinned["share_id"], keyed["share_id"], thumbprint(friend), "Erika"):
+            assert name not in log.getvalue()
+        assert "/shares" in log.getvalue()
 
     play(tmp_path, story, database=f"sqlite:///{file}")
 

@@ -9,12 +9,12 @@ that it is pinned to. Nothing of the receiver besides.
 """
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
+from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.protocols.oauth import token
 from safeconduct.protocols.openid4vci import sharing as messages
@@ -108,13 +108,9 @@ class Shares:
         kind, rules = self._rules(shown, request)
         claims, rights = _given_claims(shown, request, kind, rules)
         not_before, expires = _given_times(shown, request, now)
-        lifetime = min(request.lifetime or self._settings.share_lifetime, self._settings.share_lifetime)
         secrets = self._new_secrets(request)
-        grant = self._grant(
-            shown, claims, secrets, now=now, expires_at=min(now + lifetime, expires), kind=kind
-        )
         new = NewShare(
-            grant=grant,
+            grant=self._grant(shown, request, claims, secrets, now=now, last=expires),
             id=self._share_id(request),
             parent_id=shown.parent.issued_id,
             mode=request.mode,
@@ -135,7 +131,7 @@ class Shares:
             share_id=new.id,
             credential_offer=self._offer(kind, secrets),
             tx_code=secrets.tx_code,
-            expires_at=grant.expires_at,
+            expires_at=new.grant.expires_at,
             level=request.binding.level,
             mode=request.mode,
         )
@@ -217,18 +213,20 @@ class Shares:
     def _grant(
         self,
         shown: ShownParent,
-        claims: Mapping[str, Any],
+        request: ShareRequest,
+        claims: bytes,
         secrets: "_Secrets",
         *,
         now: int,
-        expires_at: int,
-        kind: Kind,
+        last: int,
     ) -> NewGrant:
+        """The offer. last: when the new credential ends, which it does not outlive."""
+        lifetime = min(request.lifetime or self._settings.share_lifetime, self._settings.share_lifetime)
         return NewGrant(
             tenant=self.url,
             id=self.tenant.random(_ID_BYTES).hex(),
-            configuration_ids=(kind.configuration.id,),
-            claims=json.dumps(claims),
+            configuration_ids=(shown.parent.configuration_id,),
+            claims=claims,
             code_digest=digest_of(secrets.code),
             reference_digest=None,
             issuer_state_digest=None,
@@ -239,7 +237,7 @@ class Shares:
             own_reference=shown.parent.own_reference,
             deferred=False,
             created_at=now,
-            expires_at=expires_at,
+            expires_at=min(now + lifetime, last),
         )
 
     def _new_secrets(self, request: ShareRequest) -> "_Secrets":
@@ -280,8 +278,8 @@ class _Secrets(msgspec.Struct, frozen=True, kw_only=True):
 
 def _given_claims(
     shown: ShownParent, request: ShareRequest, kind: Kind, rules: SharingRules
-) -> tuple[dict[str, Any], tuple[str, ...] | None]:
-    """The claims of the new credential, and its rights; None for a kind that knows none."""
+) -> tuple[bytes, tuple[str, ...] | None]:
+    """The claims of the new credential as JSON, and its rights; None for a kind that knows none."""
     described = kind.configuration.claims
     claims = rules.passes(shown.claims, described)
     held = rules.rights_in(claims)
@@ -295,7 +293,10 @@ def _given_claims(
         raise InvalidShareRequest(
             "share_claims_missing", "A claim that the new credential must have was not disclosed."
         )
-    return claims, wanted
+    kept = json.dumps(claims)
+    if len(kept) > limits.JSON_BYTES:
+        raise InvalidShareRequest("share_claims_too_large", "More is disclosed than can be passed on.")
+    return kept, wanted
 
 
 def _given_times(shown: ShownParent, request: ShareRequest, now: int) -> tuple[int, int]:

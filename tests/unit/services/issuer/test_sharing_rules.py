@@ -1,15 +1,26 @@
 """`[configurations.sharing]`: what it may say, and what of claims it lets pass."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from safeconduct.protocols.openid4vci.configuration import SD_CWT, SD_JWT, ClaimDescription
+from safeconduct import limits
+from safeconduct.protocols.openid4vci.configuration import (
+    SD_CWT,
+    SD_JWT,
+    ClaimDescription,
+    CredentialConfiguration,
+)
+from safeconduct.protocols.openid4vci.sharing import ShareBinding, ShareRequest
+from safeconduct.protocols.openid4vci.sharing_errors import InvalidShareRequest
 from safeconduct.protocols.openid4vci.sharing_terms import SharingTerms
-from safeconduct.services.issuer import sharing_rules
-from safeconduct.services.issuer.configuration import Catalogue, load_catalogue
+from safeconduct.services.issuer import sharing, sharing_rules
+from safeconduct.services.issuer.configuration import Catalogue, Kind, load_catalogue
+from safeconduct.services.issuer.share_store import Parent
 from safeconduct.services.issuer.sharing_rules import SharingRules
+from safeconduct.services.issuer.shown_parents import ShownParent
 from safeconduct.settings import SettingsError
 
 KIND = """
@@ -68,6 +79,14 @@ def test_the_example_in_the_module_says_what_there_is(tmp_path: Path) -> None:
             rights="access_rights",
             claims=("vehicle", "access_rights"),
         )
+
+
+def test_the_example_in_the_guide_can_be_used(tmp_path: Path) -> None:
+    guide = Path(__file__).parents[4] / "docs/how-to/describe-credentials.md"
+    *_, block = re.findall(r"```toml\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    rules = _load(tmp_path, block.partition("\n\n")[2])["car"].sharing
+    assert rules is not None
+    assert rules.levels == ("pin", "key", "approve")
 
 
 def test_what_is_not_said_is_careful(tmp_path: Path) -> None:
@@ -163,3 +182,27 @@ def test_a35_rights_are_narrowed_and_never_added() -> None:
     assert "access_rights" not in rules.narrowed(HELD, None)
     assert rules.narrowed({"access_rights": [1, "open"]}, ("open",))["access_rights"] == ["open"]
     assert SharingRules().narrowed(HELD, None) == HELD
+
+
+def test_more_claims_than_an_offer_can_keep_are_refused() -> None:
+    """In JSON, control characters take six times the room that they have in a credential."""
+    configuration = CredentialConfiguration(id="car", format=SD_CWT, vct="v", claims=DESCRIBED[:1])
+    kind = Kind(configuration=configuration, validity=1, rounding=1, decoys=0, sharing=SharingRules())
+    parent = Parent(
+        issued_id="p",
+        configuration_id="car",
+        own_reference=None,
+        standing="valid",
+        depth=0,
+        entitlements=None,
+    )
+    request = ShareRequest(presentation=b"", format=SD_CWT, mode="share", binding=ShareBinding(level="link"))
+    for length, fits in ((40_000, True), (50_000, False)):
+        shown = ShownParent(parent=parent, claims={"vehicle": "\1" * length}, not_before=0, expires=1)
+        if fits:
+            kept, rights = sharing._given_claims(shown, request, kind, SharingRules())
+            assert (len(kept) <= limits.JSON_BYTES, rights) == (True, None)
+            continue
+        with pytest.raises(InvalidShareRequest) as error:
+            sharing._given_claims(shown, request, kind, SharingRules())
+        assert error.value.code == "share_claims_too_large"
