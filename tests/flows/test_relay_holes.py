@@ -76,6 +76,18 @@ def test_hole_2_the_same_message_again_is_no_conflict_and_counts_nothing() -> No
     play(work, updates=2)
 
 
+def test_hole_2_a_senders_message_below_a_receivers_like_one_is_not_the_current_one() -> None:
+    async def work(relay: Stage) -> None:
+        sender, receiver = new_id(), new_id()
+        path = await relay.mailbox(sender, payload=message(1))
+        await relay.read(path, receiver)
+        await relay.put(path, receiver, message(1))
+        stale = ("Mailbox-If-Sequence", "2")
+        assert (await relay.put(path, sender, message(1), stale)).fault == (409, "sequence_conflict")
+
+    play(work)
+
+
 @pytest.mark.parametrize("value", ["", "-1", "x", "1.0", "٣", "1" * 10])
 def test_a_sequence_that_is_no_number_is_refused(value: str) -> None:
     async def work(relay: Stage) -> None:
@@ -104,8 +116,44 @@ def test_hole_4_a_retry_of_a_after_b_does_not_do_a_again() -> None:
         assert (await relay.put(path, sender, message(1), request_id=a)).status == 200
         assert (await relay.put(path, sender, message(2), request_id=b)).status == 200
         retried = await relay.put(path, sender, message(1), request_id=a)
-        assert (retried.status, retried.members["sequence"]) == (201, 3)
+        assert (retried.status, retried.members["sequence"]) == (201, 2), "that of the first time"
         assert (await relay.read(path, sender)).members["payload"] == message(2)
+
+    play(work)
+
+
+def test_hole_4_who_repeats_a_message_whose_answer_was_lost_still_gets_what_came_after_it() -> None:
+    """A sequence of now would tell the writer that it has seen an answer which it has not."""
+
+    async def work(relay: Stage) -> None:
+        sender, receiver, request_id = new_id(), new_id(), new_id()
+        path = await relay.mailbox(sender)
+        await relay.read(path, receiver)
+        await relay.put(path, receiver, message(1), request_id=request_id)  # its answer is lost
+        await relay.put(path, sender, message(2))
+        known = (await relay.put(path, receiver, message(1), request_id=request_id)).members["sequence"]
+        news = await relay.read(path, receiver, ("Mailbox-Known-Sequence", str(known)))
+        assert (news.status, news.members["payload"]) == (200, message(2))
+        known = (await relay.put(path, receiver, message(1), request_id=request_id)).members["sequence"]
+        over = await relay.put(path, receiver, message(3), ("Mailbox-If-Sequence", str(known)))
+        assert over.fault == (409, "sequence_conflict"), "what it has not read is not written over"
+
+    play(work)
+
+
+def test_hole_4_a_receiver_that_has_left_learns_nothing_by_repeating_its_requests() -> None:
+    async def work(relay: Stage) -> None:
+        sender, receiver, put, left = new_id(), new_id(), new_id(), new_id()
+        path = await relay.mailbox(sender)
+        await relay.read(path, receiver)
+        first = await relay.put(path, receiver, message(1), request_id=put)
+        back = await relay.relinquish(path, receiver, request_id=left)
+        await relay.read(path, new_id())
+        await relay.put(path, sender, message(2))
+        again = await relay.put(path, receiver, message(1), request_id=put)
+        assert (again.status, again.members) == (201, first.members)
+        again = await relay.relinquish(path, receiver, request_id=left)
+        assert (again.status, again.members) == (201, back.members)
 
     play(work)
 

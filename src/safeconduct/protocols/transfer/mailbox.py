@@ -61,6 +61,7 @@ ALREADY_CLAIMED = "urn:safeconduct:relay:already-claimed"
 """The problem type of a read that came after another receiver's."""
 
 _DIGEST_BYTES = 16
+_REQUEST_BYTES = _DIGEST_BYTES + 4  # and the sequence that it led to
 
 
 class MailboxUnknown(Rejected):
@@ -110,7 +111,7 @@ class TransitionRefused(Rejected):
 
 
 class Mailbox(msgspec.Struct, frozen=True, kw_only=True):
-    """A mailbox in force. Claims are digests, payloads JSON; requests: windows of digests."""
+    """A mailbox in force. Claims are digests, payloads JSON; requests: windows that `remembered` makes."""
 
     state: State
     rights: int
@@ -196,29 +197,30 @@ def updated(mailbox: Mailbox, claim: bytes, write: Write) -> Mailbox | None:
     who = require_party(mailbox, claim)
     check_right(mailbox, WRITE)
     if write.if_sequence is not None and write.if_sequence != mailbox.sequence:
-        own = mailbox.from_receiver if who == "receiver" else mailbox.from_sender
-        if own != write.payload or mailbox.payload != write.payload:
+        writer: Party = "sender" if mailbox.from_receiver is None else "receiver"
+        if (writer, mailbox.payload) != (who, write.payload):
             raise SequenceConflict("sequence_conflict", "The mailbox has changed meanwhile; read it first.")
         return None
     if mailbox.updates >= write.most_updates:
         raise UpdatesUsedUp("updates_used_up", "The mailbox has taken as many messages as it may.")
+    sequence = mailbox.sequence + 1
     if who == "sender":
         return replace(
             mailbox,
             state=advance(mailbox.state, "sender_update"),
             from_sender=write.payload,
             from_receiver=None,
-            sequence=mailbox.sequence + 1,
+            sequence=sequence,
             updates=mailbox.updates + 1,
-            sender_requests=remembered(mailbox.sender_requests, write.request),
+            sender_requests=remembered(mailbox.sender_requests, write.request, sequence=sequence),
         )
     return replace(
         mailbox,
         state=advance(mailbox.state, "receiver_update"),
         from_receiver=write.payload,
-        sequence=mailbox.sequence + 1,
+        sequence=sequence,
         updates=mailbox.updates + 1,
-        receiver_requests=remembered(mailbox.receiver_requests, write.request),
+        receiver_requests=remembered(mailbox.receiver_requests, write.request, sequence=sequence),
     )
 
 
@@ -229,13 +231,14 @@ def relinquished(mailbox: Mailbox, claim: bytes, request: bytes) -> Mailbox:
     """
     if party(mailbox, claim) != "receiver":
         raise _refused()
+    sequence = mailbox.sequence + 1
     return replace(
         mailbox,
         state=advance(mailbox.state, "relinquish"),
         receiver_claim=None,
         from_receiver=None,
-        sequence=mailbox.sequence + 1,
-        receiver_requests=remembered(mailbox.receiver_requests, request),
+        sequence=sequence,
+        receiver_requests=remembered(mailbox.receiver_requests, request, sequence=sequence),
     )
 
 
@@ -255,18 +258,27 @@ def request_digest(operation: Operation, claim: bytes, request_id: bytes) -> byt
     return hashlib.sha256(operation.encode() + b"\0" + claim + request_id).digest()[:_DIGEST_BYTES]
 
 
-def is_repeated(mailbox: Mailbox, request: bytes) -> bool:
-    """Tells whether one of the last requests that succeeded was this one. request: its digest."""
-    return any(request in _each(window) for window in (mailbox.sender_requests, mailbox.receiver_requests))
+def repeated(mailbox: Mailbox, request: bytes) -> int | None:
+    """Returns the sequence that a request led to, if it is one of the last that succeeded; else None.
+
+    It is not the mailbox's own of now: its writer would take what came after the request for read. request:
+    its digest.
+    """
+    for window in (mailbox.sender_requests, mailbox.receiver_requests):
+        for place in range(0, len(window), _REQUEST_BYTES):
+            sequence_at = place + _DIGEST_BYTES
+            if window[place:sequence_at] == request:
+                return int.from_bytes(window[sequence_at : place + _REQUEST_BYTES], "big")
+    return None
 
 
-def remembered(window: bytes, request: bytes) -> bytes:
-    """Returns a party's window of digests with this one; the oldest makes room."""
-    return (window + request)[-limits.REPEATED_REQUESTS * _DIGEST_BYTES :]
+def remembered(window: bytes, request: bytes, *, sequence: int) -> bytes:
+    """Returns a party's window with this request, of which the oldest makes room.
 
-
-def _each(window: bytes) -> list[bytes]:
-    return [window[place : place + _DIGEST_BYTES] for place in range(0, len(window), _DIGEST_BYTES)]
+    request: its digest. sequence: the one that it led to.
+    """
+    entry = request + sequence.to_bytes(_REQUEST_BYTES - _DIGEST_BYTES, "big")
+    return (window + entry)[-limits.REPEATED_REQUESTS * _REQUEST_BYTES :]
 
 
 def _refused() -> ClaimRefused:

@@ -30,5 +30,5 @@ mailboxes = Table(
 )
 """creation: digest of the claim and the request that made the mailbox. claim_key: raw Ed25519.
 
-sender_requests, receiver_requests: digests of each one's last requests, one after the other. display: JSON.
+sender_requests, receiver_requests: of each one's last requests, digest and sequence. display: JSON.
 from_sender: JSON of the sender's last payload; from_receiver: of the receiver's, while it is newer."""

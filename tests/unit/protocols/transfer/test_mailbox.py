@@ -132,16 +132,20 @@ def test_each_right_by_itself(right: int) -> None:
 def test_the_window_forgets_the_oldest() -> None:
     window = b""
     digests = [bytes([number]) * 16 for number in range(limits.REPEATED_REQUESTS + 1)]
-    for digest in digests:
-        window = life.remembered(window, digest)
-    assert len(window) == 16 * limits.REPEATED_REQUESTS
-    known = mailbox(sender_requests=window)
-    assert [life.is_repeated(known, digest) for digest in digests] == [False] + [True] * 8
+    for sequence, digest in enumerate(digests, 7):
+        window = life.remembered(window, digest, sequence=sequence)
+    assert len(window) == 20 * limits.REPEATED_REQUESTS
+    for known in (mailbox(sender_requests=window), mailbox(receiver_requests=window)):
+        found = [life.repeated(known, digest) for digest in digests]
+        assert found == [None, *range(8, 8 + limits.REPEATED_REQUESTS)]
 
 
-def test_a_digest_across_two_others_is_not_in_the_window() -> None:
-    window = life.remembered(life.remembered(b"", b"a" * 16), b"b" * 16)
-    assert not life.is_repeated(mailbox(receiver_requests=window), b"a" * 8 + b"b" * 8)
+def test_what_lies_across_two_requests_is_not_in_the_window() -> None:
+    window = life.remembered(b"", b"a" * 16, sequence=int.from_bytes(b"cccc", "big"))
+    window = life.remembered(window, b"b" * 16, sequence=1)
+    for across in (b"a" * 12 + b"cccc", b"cccc" + b"b" * 12):
+        assert across in window
+        assert life.repeated(mailbox(receiver_requests=window), across) is None
 
 
 def test_a_request_is_known_by_operation_claim_and_id() -> None:
