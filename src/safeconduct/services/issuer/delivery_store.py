@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, select, update
 
 from safeconduct.encoding import json
 from safeconduct.ids import Random
@@ -106,6 +106,11 @@ _ISSUED = Prepared.insert(
     "grant_id",
     "issued_at",
     "purge_at",
+)
+_UNSETTLED = Prepared(
+    select(shares.c.id).where(
+        shares.c.issued_id == bindparam("issued_id"), shares.c.mode == "move", shares.c.state == "issued"
+    )
 )
 _DELIVERY = Prepared.insert(deliveries, "digest", "grant_id", "issued_id", "expires_at")
 _NOTIFICATION = Prepared.insert(notifications, "digest", "issued_id", "grant_id", "expires_at")
@@ -417,9 +422,8 @@ def notify(
     "notification_unknown".
     """
     row = connection.execute(
-        select(issued, shares.c.id.label("share_id"))
+        select(issued)
         .join(notifications, notifications.c.issued_id == issued.c.id)
-        .outerjoin(shares, and_(shares.c.issued_id == issued.c.id, shares.c.state == "issued"))
         .where(
             notifications.c.digest == digest,
             notifications.c.grant_id == grant_id,
@@ -435,8 +439,9 @@ def notify(
     connection.execute(update(notifications).where(notifications.c.digest == digest).values(event=event))
     if after != "failed":
         connection.execute(delete(deliveries).where(deliveries.c.issued_id == row.id))
-    if row.share_id is not None:
-        share_redemption.notified(connection, row.share_id, after, now=now, random=random)
+    share = _UNSETTLED.first(connection, issued_id=row.id)
+    if share is not None:
+        share_redemption.notified(connection, share.id, after, now=now, random=random)
     told = announce(after, row.configuration_id, row.id, row.own_reference)
     if told is not None:
         event_store.append(connection, told)
