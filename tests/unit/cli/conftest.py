@@ -1,10 +1,13 @@
 """A working directory with keys, claims and tokens, and the command line called in it."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer.testing
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from safeconduct.cli.main import app
@@ -23,10 +26,15 @@ CLAIMS = {
 }
 
 
+_built = functools.cache(get_command)
+"""The tree of commands, which takes longer to build than most of them to run."""
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `safeconduct` in the test's directory and return its result."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(typer.testing, "_get_command", _built)
 
     def call(*arguments: str, stdin: bytes = b"") -> Result:
         return CliRunner().invoke(app, list(arguments), input=stdin)
