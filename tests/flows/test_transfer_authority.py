@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -34,7 +35,15 @@ from safeconduct.wallet.context import Context
 from safeconduct.wallet.formats import DELEGATED
 from safeconduct.wallet.holder_keys import signer_of
 from safeconduct.wallet.records import Held
-from safeconduct.wallet.sharing import authority, delegated, delegating, exchanging, receiving, register
+from safeconduct.wallet.sharing import (
+    authority,
+    delegated,
+    delegating,
+    exchanging,
+    receiving,
+    register,
+    sending,
+)
 from safeconduct.wallet.sharing.approved import Awaited
 from safeconduct.wallet.sharing.delegating import PIN_TRIES, Answered, AuthorityWish
 from safeconduct.wallet.sharing.records import Shared, Taken
@@ -592,5 +601,64 @@ def test_only_the_records_of_this_kind_are_answered(tmp_path: Path) -> None:
         mistaken = authority.answer(context_of(receiver), taken.id, confirm=lambda _: True, wait=0)
         assert await refusal(mistaken) == "authority_unwanted"
         assert await refusal(sender.wallet.approve(shared.id, confirm=lambda _: True)) == "approval_unwanted"
+
+    play(tmp_path, scene)
+
+
+def test_a_proof_that_would_be_good_elsewhere_is_not_made(tmp_path: Path) -> None:
+    """A sender that hands an issuer's nonce on, to have its own credential bound to the receiver's key."""
+
+    async def scene(stage: Stage, sender: Actor, receiver: Actor) -> None:
+        context = context_of(sender)
+        given = await delegating.begin(context, await stage.give_car(sender), RIGHTS)
+        proposal = msgspec.structs.replace(delegating._details(given).proposal, audience=ISSUER)
+        left = await sending.leave(context, given, messages.write_step(proposal))
+        assert await refusal(opens(receiver, left.link, left.tx_code)) == "delegation_foreign"
+        assert not [sent for sent in receiver.line.tape if sent.method == "PUT"]
+
+    play(tmp_path, scene)
+
+
+def test_what_a_sender_writes_is_shown_as_text(tmp_path: Path) -> None:
+    async def scene(stage: Stage, sender: Actor, receiver: Actor) -> None:
+        context = context_of(sender)
+        given = await delegating.begin(context, await stage.give_car(sender), RIGHTS)
+        proposal = delegating._details(given).proposal
+        hostile = {"\x1b[2J\u202e": ("a\nb",) * 200}
+        about = msgspec.structs.replace(proposal.credential, vct="\x1b]0;x\x07", rights=hostile)
+        changed = msgspec.structs.replace(proposal, credential=about)
+        left = await sending.leave(context, given, messages.write_step(changed))
+        assert await refusal(opens(receiver, left.link)) == "tx_code_missing"
+        asked = receiver.asked[1]
+        for text in (asked.description, asked.issuer, *asked.configurations):
+            assert text.isprintable()
+            assert len(text) <= 512
+
+    play(tmp_path, scene)
+
+
+# The tests can fail: with one protection patched away, the attack that it stops succeeds.
+
+
+def test_without_the_comparison_any_pin_and_any_key_is_signed_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(stage: Stage, sender: Actor, receiver: Actor) -> None:
+        monkeypatch.setattr(delegating, "hmac", SimpleNamespace(compare_digest=lambda *_: True))
+        shared = await passed_on(stage, sender, msgspec.structs.replace(RIGHTS, jkt="another"))
+        await opens(receiver, shared.link, wrong(shared))
+        assert (await signs(sender, shared)).state == "signed"
+
+    play(tmp_path, scene)
+
+
+def test_without_the_checks_something_else_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(stage: Stage, sender: Actor, receiver: Actor) -> None:
+        shared = await passed_on(stage, sender)
+        await opens(receiver, shared.link, shared.tx_code)
+        other = await _signed_for(sender, shared, receiver, further=1)
+        await _answered_with(sender, shared, messages.Answer(credential=other))
+        monkeypatch.setattr(delegated, "_as_announced", lambda *_: True)
+        assert isinstance(await opens(receiver, shared.link), Held)
 
     play(tmp_path, scene)

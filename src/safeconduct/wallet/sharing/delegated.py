@@ -11,6 +11,7 @@ import msgspec
 
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.formats.sd_jwt import delegation
+from safeconduct.formats.sd_jwt.delegation import HeldDelegation
 from safeconduct.protocols import wire
 from safeconduct.protocols.openid4vci.proof import create_proof
 from safeconduct.protocols.transfer import delegation as messages
@@ -165,15 +166,7 @@ async def _checked(context: Context, taken: Taken, token: bytes) -> tuple[Stored
         types=[announced.vct],
         leeway=CLOCK_LEEWAY,
     )
-    link = checked.verified.links[-1]
-    as_announced = (
-        checked.verified.issuer == announced.issuer
-        and (link.not_before, link.expires, link.further)
-        == (announced.not_before, announced.expires, announced.further)
-        and {name: tuple(left) for name, left in link.rights.items()} == announced.rights
-        and checked.claims.keys() >= set(announced.claims)
-    )
-    if not as_announced:
+    if not _as_announced(checked, announced):
         raise Rejected(
             "delegation_not_as_announced", "The sender has signed something else than it showed you."
         )
@@ -183,9 +176,20 @@ async def _checked(context: Context, taken: Taken, token: bytes) -> tuple[Stored
         vct=announced.vct,
         format=DELEGATED,
         received=now,
-        expires=link.expires,
+        expires=checked.verified.links[-1].expires,
     )
     return stored, StoredInstance(token=token, holder_key=kept.holder_key)
+
+
+def _as_announced(checked: HeldDelegation, announced: Announced) -> bool:
+    link = checked.verified.links[-1]
+    return (
+        checked.verified.issuer == announced.issuer
+        and (link.not_before, link.expires) == (announced.not_before, announced.expires)
+        and link.further == announced.further
+        and {name: tuple(left) for name, left in link.rights.items()} == announced.rights
+        and checked.claims.keys() >= set(announced.claims)
+    )
 
 
 async def _leave(context: Context, taken: Taken) -> None:
