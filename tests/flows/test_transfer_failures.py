@@ -379,3 +379,19 @@ def test_transfers_are_in_a_backup_and_go_on_after_it_was_restored(tmp_path: Pat
             assert (await sender.wallet.revoke_share(shared.id)).issuer == "revoked"
 
     play(tmp_path, scene)
+
+
+def test_a_credential_that_was_renewed_still_takes_its_shares_back(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            renewed = await sender.wallet.renew(car)
+            assert renewed.id != car
+            await receiver.receive(shared.link)
+            assert (await sender.standing(shared)).issuer_state == "issued"
+            assert (await sender.wallet.revoke_share(shared.id)).issuer == "revoked"
+            again = await sender.wallet.share(renewed.id, Wish(level="link"))
+            assert again.link is not None
+
+    play(tmp_path, scene, credentials_per_identifier=10, refresh_token_lifetime=2592000)

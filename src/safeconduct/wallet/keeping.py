@@ -7,7 +7,7 @@ from safeconduct.wallet import issuers, notify, obtain, store
 from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.line import Grant, IssuerLine
 from safeconduct.wallet.records import Access, Held, StoredCredential, Waiting
-from safeconduct.wallet.sharing import register
+from safeconduct.wallet.sharing import register, share_line
 
 
 async def renew(context: Context, prefix: str, *, via: str | None, batch: int | None) -> Held | Waiting:
@@ -17,7 +17,6 @@ async def renew(context: Context, prefix: str, *, via: str | None, batch: int | 
     Raises Rejected: renewal_impossible, credential_unknown, credential_ambiguous, and as `obtain.ask`.
     """
     name, stored = await context.safe.run(store.find_stored, prefix)
-    await _warn_of_shares(context, name)
     if stored.access is None or stored.access.refresh_token is None:
         raise Rejected("renewal_impossible", "The issuer gave nothing to renew this with; ask for an offer.")
     issuer = await issuers.meet(
@@ -34,6 +33,8 @@ async def renew(context: Context, prefix: str, *, via: str | None, batch: int | 
     if access is not stored.access:
         await context.safe.run(store.replace_credential, name, msgspec.structs.replace(stored, access=access))
     instances = len(await context.safe.run(store.list_instances, name))
+    if await context.safe.run(register.has_shares, name):
+        await context.safe.run(register.keep_parents, await share_line.read_parent(context, name))
     errand = await obtain.begin(
         context,
         line,
@@ -66,8 +67,7 @@ async def delete(context: Context, prefix: str) -> None:
 
 async def _warn_of_shares(context: Context, name: str) -> None:
     """Tell of shares that nobody can take back without the credential that they were made of."""
-    records = await context.safe.run(register.list_given)
-    if any(given.credential == name and given.stage != "over" for given in records):
+    if await context.safe.run(register.has_shares, name):
         context.report(
             Notice(
                 "shares_left",

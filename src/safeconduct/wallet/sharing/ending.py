@@ -48,7 +48,9 @@ async def end(context: Context, given: Given) -> Ended:
 
 async def close(context: Context, given: Given, *, outcome: str) -> Given:
     """Keep of a share that is over only what became of it, without its secrets."""
-    over = msgspec.structs.replace(given.wiped(), stage="over", outcome=outcome, ended=context.clock())
+    over = msgspec.structs.replace(
+        given.wiped(), stage="over", outcome=outcome, ended=context.clock(), parent=None
+    )
     await context.safe.run(register.change, over)
     await context.safe.erase_traces()
     return over

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from safeconduct.protocols.transfer.payload import Payload
+from safeconduct.wallet.records import Held
 
 Level = Literal["link", "pin", "key", "approve", "authority"]
 """How a share is bound to its receiver: by the link alone, a code besides, a known key, or a comparison;
@@ -60,6 +61,23 @@ class Letter(msgspec.Struct, frozen=True):
         return "<Letter>"
 
 
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that was shared and is not held any more, since another took its place: as it was.
+
+    With it the wallet takes back what was shared of it. server, encrypted: as in StoredCredential.
+    """
+
+    held: Held
+    token: bytes
+    key: str
+    instance: str
+    server: str | None
+    encrypted: bool
+
+    def __repr__(self) -> str:
+        return "<Parent>"
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="given"):
     """A transfer that this wallet began.
 
@@ -71,6 +89,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="gi
     body: the message that makes the mailbox, kept so that it is the same each time. sent, received: counters.
     letter: a message whose arrival is not certain.
     link: as it is given to the receiver. contact: whom it is for. outcome: how it ended.
+    parent: the credential itself, once it was renewed.
     extra: what the steps of a level keep besides.
     """
 
@@ -106,6 +125,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="gi
     contact: str | None = None
     outcome: str | None = None
     ended: int = 0
+    parent: Parent | None = None
     extra: dict[str, Any] = {}
 
     def wiped(self) -> "Given":

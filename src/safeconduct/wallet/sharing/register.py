@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping
 
 from safeconduct.wallet import rows
-from safeconduct.wallet.sharing.records import Given, Taken, Transfer
+from safeconduct.wallet.sharing.records import Given, Parent, Taken, Transfer
 from safeconduct.wallet.vault import Vault
 
 TRANSFER = "transfer"
@@ -56,6 +56,25 @@ def list_taken(connection: Connection, vault: Vault) -> tuple[Taken, ...]:
     """Return the transfers that this wallet opened and has not finished, the oldest first."""
     found = [record for record in _all(connection, vault) if isinstance(record, Taken)]
     return tuple(sorted(found, key=lambda record: (record.since, record.id)))
+
+
+def has_shares(connection: Connection, vault: Vault, credential: str) -> bool:
+    """Tell whether there are shares of the credential of this id that are not over."""
+    records = list_given(connection, vault)
+    return any(given.credential == credential and given.stage != "over" for given in records)
+
+
+def keep_parents(connection: Connection, vault: Vault, parent: Parent) -> None:
+    """Keep a credential with the shares that were made of it, for when it is not held any more."""
+    for record in list_given(connection, vault):
+        if record.credential == parent.held.id and record.stage != "over":
+            put(connection, vault, msgspec.structs.replace(record, parent=parent))
+
+
+def parent_of(connection: Connection, vault: Vault, credential: str) -> Parent | None:
+    """Return a credential of exactly this id that shares were made of and that is not held any more."""
+    records = list_given(connection, vault)
+    return next((given.parent for given in records if given.parent and given.credential == credential), None)
 
 
 def taken_by(connection: Connection, vault: Vault, mailbox: str, secret: bytes) -> Taken | None:

@@ -25,6 +25,8 @@ from safeconduct.wallet.context import Context
 from safeconduct.wallet.formats import format_of
 from safeconduct.wallet.issuers import Issuer
 from safeconduct.wallet.records import Credential
+from safeconduct.wallet.sharing import register
+from safeconduct.wallet.sharing.records import Parent
 
 _JSON = "application/json"
 
@@ -139,17 +141,42 @@ async def open_line(context: Context, credential: str) -> SharesLine:
 
     Raises Rejected: credential_unknown, credential_ambiguous, sharing_not_allowed; and as `issuers.meet`.
     """
-    found = await context.safe.run(store.find_credential, credential)
-    _, stored = await context.safe.run(store.find_stored, found.held.id)
+    parent = await _parent(context, credential)
     issuer = await issuers.meet(
         context,
-        stored.issuer,
-        server=stored.server,
-        unencrypted="refused" if stored.encrypted else "allowed",
+        parent.held.issuer,
+        server=parent.server,
+        unencrypted="refused" if parent.encrypted else "allowed",
     )
     if issuer.metadata.sharing is None:
         raise _not_allowed()
-    return SharesLine(context, issuer, found, issuer.metadata.sharing)
+    shown = Credential(parent.held, parent.token, parent.key, parent.instance)
+    return SharesLine(context, issuer, shown, issuer.metadata.sharing)
+
+
+async def read_parent(context: Context, credential: str) -> Parent:
+    """Return a credential that is held, with all that it takes to speak of its shares."""
+    found = await context.safe.run(store.find_credential, credential)
+    _, stored = await context.safe.run(store.find_stored, found.held.id)
+    return Parent(
+        held=found.held,
+        token=found.token,
+        key=found.key,
+        instance=found.instance,
+        server=stored.server,
+        encrypted=stored.encrypted,
+    )
+
+
+async def _parent(context: Context, credential: str) -> Parent:
+    """The credential of that id, or what was held under it before it was renewed."""
+    try:
+        return await read_parent(context, credential)
+    except Rejected as error:
+        before = await context.safe.run(register.parent_of, credential)
+        if error.code != "credential_unknown" or before is None:
+            raise
+        return before
 
 
 def is_open(error: SafeconductError) -> bool:
