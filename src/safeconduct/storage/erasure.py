@@ -1,8 +1,9 @@
 """What is deleted must be gone: SQLite's log keeps old pages until it is written back and cut off."""
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from safeconduct.storage.database import Database
+from safeconduct.storage.engine import execute
 
 
 async def erase_traces(database: Database) -> None:
@@ -18,9 +19,7 @@ def _write_back(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
     with engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        _empty_log(connection)
 
 
 async def rewrite(database: Database) -> None:
@@ -35,7 +34,9 @@ def _vacuum(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
     with engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        driver.execute("VACUUM").close()
-        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        execute(connection, "VACUUM").close()
+        _empty_log(connection)
+
+
+def _empty_log(connection: Connection) -> None:
+    execute(connection, "PRAGMA wal_checkpoint(TRUNCATE)").close()
