@@ -324,6 +324,37 @@ def test_s6_the_sender_takes_it_back_before_it_signed(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_s8_the_list_tells_how_it_stands_and_asks_no_issuer(tmp_path: Path) -> None:
+    async def scene(stage: Stage, sender: Actor, receiver: Actor) -> None:
+        async def standing() -> tuple[str, str, str | None]:
+            (found,) = await sender.wallet.shares()
+            return found.relay_state, found.issuer_state, found.stage
+
+        shared = await passed_on(stage, sender)
+        before = len(at_issuer(stage))
+        assert await standing() == ("unclaimed", "not_asked", "left")
+        await opens(receiver, shared.link, shared.tx_code)
+        assert await standing() == ("claimed", "not_asked", "left")
+        await signs(sender, shared)
+        assert await standing() == ("gone", "signed", "over")
+        assert len(at_issuer(stage)) == before
+
+    play(tmp_path, scene)
+
+
+def test_s8_what_nobody_answered_is_over_with_its_mailbox(tmp_path: Path) -> None:
+    async def scene(stage: Stage, sender: Actor, _receiver: Actor) -> None:
+        shared = await passed_on(stage, sender)
+        stage.clock.now += delegating.OPEN
+        (found,) = await sender.wallet.shares()
+        assert (found.relay_state, found.issuer_state) == ("gone", "not_asked")
+        (found,) = await sender.wallet.shares()
+        assert (found.issuer_state, found.stage) == ("expired", "over")
+        assert await refusal(signs(sender, shared)) == "share_over"
+
+    play(tmp_path, scene)
+
+
 async def _forged(receiver: Actor, shared: Shared, **bent: Any) -> None:
     """Answer with a proof that is wrong in some way, under the right PIN."""
     context = context_of(receiver)

@@ -15,7 +15,7 @@ from safeconduct.wallet.sharing import ending, exchanging, register, share_line
 from safeconduct.wallet.sharing.records import Given, RelayState, Standing
 from safeconduct.wallet.sharing.relay_line import RelayLine
 
-UNDECIDED = frozenset({"pending", "redeeming", "unreachable", "unknown", "credential_gone"})
+UNDECIDED = frozenset({"pending", "redeeming", "unreachable", "unknown", "credential_gone", "not_asked"})
 """Issuer's states in which the offer may still be redeemed, as far as the wallet knows."""
 
 OVER = frozenset({"moved", "failed", "revoked", "expired", "cancelled", "locked"})
@@ -40,12 +40,12 @@ async def shares(context: Context, credential: str | None = None) -> tuple[Stand
     """
     await context.safe.run(register.drop_old, now=context.clock())
     records = await context.safe.run(register.list_given)
-    wanted = {given.credential for given in records}
+    wanted = {given.credential for given in records if given.level != "authority"}
     if credential is not None:
         wanted = {(await context.safe.run(store.find_stored, credential))[0]}
         records = tuple(given for given in records if given.credential in wanted)
     asked = {name: await _ask(context, name) for name in sorted(wanted)}
-    found = [await _standing(context, given, asked[given.credential]) for given in records]
+    found = [await _standing(context, given, asked.get(given.credential, _UNASKED)) for given in records]
     known = {given.share_id for given in records}
     for said in asked.values():
         found += [
@@ -54,6 +54,10 @@ async def shares(context: Context, credential: str | None = None) -> tuple[Stand
             if view.share_id not in known and said.held is not None
         ]
     return tuple(found)
+
+
+_UNASKED = _Issuer(fault="not_asked")
+"""Of a credential that was passed on without its issuer, who knows nothing of it."""
 
 
 async def _ask(context: Context, credential: str) -> _Issuer:
@@ -69,6 +73,7 @@ _COMES_TO = {"credential_unknown": "credential_gone", "credential_expired": "exp
 
 
 async def _standing(context: Context, given: Given, said: _Issuer) -> Standing:
+    said = _UNASKED if given.level == "authority" else said
     view = said.views.get(given.share_id)
     state = view.state if view is not None else said.fault or "unknown"
     if given.stage == "over":
@@ -131,6 +136,8 @@ async def _at_relay(context: Context, given: Given) -> RelayState:
 
 async def _tidied(context: Context, given: Given, state: str, relay: RelayState) -> Given:
     """The record after what the two have said, which loses what it needs no more."""
+    if given.level == "authority" and relay == "gone" and given.stage == "left":
+        return await ending.close(context, given, outcome="expired")  # declined, or nobody answered in time
     if state in UNDECIDED or given.stage not in ("granted", "left"):
         return given
     if relay not in ("gone", "none") and given.box is not None:
