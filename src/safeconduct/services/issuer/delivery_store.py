@@ -167,7 +167,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     notification_digest: None if no `notification_id` goes with it. event: for the webhook; None without one.
     purge_at: when the issued row goes.
     holders: thumbprints in base64url of the keys that they are bound to; a share is refused without.
-    movable: whether they may be moved to another holder; then what the grant gave is remembered with it.
+    shareable: whether their holder may share or move them; then the grant is remembered with them.
     """
 
     tenant: str
@@ -183,7 +183,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     event: Event | None
     purge_at: int
     holders: tuple[str, ...] = ()
-    movable: bool = False
+    shareable: bool = False
 
     def __repr__(self) -> str:
         return f"<Delivery of {self.count}>"
@@ -373,7 +373,7 @@ def deliver_deferred(connection: Connection, delivery: Delivery, *, now: int) ->
     before = _delivered_before(connection, delivery.digest)
     if before is not None:
         return before
-    moving = delivery.movable and share_moves.is_moving(
+    moving = delivery.shareable and share_moves.is_moving(
         connection, delivery.grant_id, delivery.configuration_id
     )
     if moving:
@@ -518,7 +518,7 @@ def _note(connection: Connection, delivery: Delivery, state: State, now: int) ->
         count=delivery.count,
         state="delivered",
         status=msgspec.json.encode(delivery.made.places).decode() if delivery.made.places else None,
-        grant_id=delivery.grant_id if delivery.movable else None,
+        grant_id=delivery.grant_id if delivery.shareable else None,
         issued_at=now,
         purge_at=delivery.purge_at,
     )

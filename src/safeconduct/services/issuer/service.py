@@ -445,7 +445,7 @@ class Issuer:
             event=self._event("issued", name, made.issued_id, reference, now),
             purge_at=now + self._retention(order.kind),
             holders=tuple(map(shared_claims.thumbprint_of, order.holders)),
-            movable=order.kind.sharing is not None and "move" in order.kind.sharing.modes,
+            shareable=order.kind.sharing is not None,
         )
 
     def _retention(self, kind: Kind) -> int:

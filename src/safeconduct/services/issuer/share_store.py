@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, select
 from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.ids import Random
-from safeconduct.services.issuer import share_life
+from safeconduct.services.issuer import share_life, share_moves
 from safeconduct.services.issuer import shares as life
 from safeconduct.services.issuer.grant_store import token_invalid
 from safeconduct.services.issuer.offer_store import NewGrant, add_grant
@@ -28,6 +28,7 @@ from safeconduct.services.issuer.tables import issued, share_access, shares
 from safeconduct.storage.status import places
 from safeconduct.storage.status.places import Standing, StatusIndex
 from safeconduct.storage.status.tables import status, status_lists
+from safeconduct.storage.upsert import insert_once
 
 Outcome = Literal["cancelled", "revoked", "already_expired", "already_over"]
 """What ending a share did: the offer was taken back; what it gave was revoked; nothing, it was over."""
@@ -158,30 +159,30 @@ def create_share(
     _check_allowed(new, parent, gave, depth)
     _check_within(new, gave)
     _check_room(connection, new, now=now, random=random)
+    row = {
+        "id": new.id,
+        "tenant": new.grant.tenant,
+        "grant_id": new.grant.id,
+        "parent_id": new.parent_id,
+        "configuration_id": new.grant.configuration_ids[0],
+        "mode": new.mode,
+        "level": new.level,
+        "state": "pending",
+        "depth": depth,
+        "jkt": new.jkt,
+        "entitlements": None if new.entitlements is None else json.dumps(new.entitlements).decode(),
+        "request_digest": new.request_digest,
+        "lease": new.lease,
+        "not_before": new.not_before,
+        "credential_expires": new.credential_expires,
+        "parent_expires": new.parent_expires,
+        "created_at": new.grant.created_at,
+        "expires_at": new.grant.expires_at,
+        "due_at": new.grant.expires_at,
+    }
+    if not insert_once(connection, shares, row):
+        raise _exists()
     add_grant(connection, msgspec.structs.replace(new.grant, share_id=new.id))
-    connection.execute(
-        shares.insert().values(
-            id=new.id,
-            tenant=new.grant.tenant,
-            grant_id=new.grant.id,
-            parent_id=new.parent_id,
-            configuration_id=new.grant.configuration_ids[0],
-            mode=new.mode,
-            level=new.level,
-            state="pending",
-            depth=depth,
-            jkt=new.jkt,
-            entitlements=None if new.entitlements is None else json.dumps(new.entitlements).decode(),
-            request_digest=new.request_digest,
-            lease=new.lease,
-            not_before=new.not_before,
-            credential_expires=new.credential_expires,
-            parent_expires=new.parent_expires,
-            created_at=new.grant.created_at,
-            expires_at=new.grant.expires_at,
-            due_at=new.grant.expires_at,
-        )
-    )
 
 
 def list_shares(
@@ -327,7 +328,7 @@ def _check_allowed(new: NewShare, parent: Row[Any], gave: Row[Any] | None, depth
     if gave is not None and gave.mode == "move":
         raise SharingNotAllowed("sharing_unsettled", "The credential's own move is not settled.")
     if new.mode == "move" and parent.grant_id is None:  # what else the holder has of it would stay
-        raise SharingNotAllowed("sharing_unmovable", "The credential was issued before it could be moved.")
+        raise SharingNotAllowed("sharing_unmovable", "The credential was issued before it could be shared.")
     if depth > new.max_depth:
         raise SharingNotAllowed("sharing_too_deep", "A credential from a share is not shared so far.")
 
@@ -342,10 +343,16 @@ def _check_within(new: NewShare, gave: Row[Any] | None) -> None:
 
 
 def _check_room(connection: Connection, new: NewShare, *, now: int, random: Random) -> None:
-    known = share_life.lapse_all_of(connection, new.parent_id, now=now, random=random)
-    same = new.request_digest is not None and new.request_digest in {one.request_digest for one in known}
+    """Counts the shares of all that the holder has of one offer: copies give no more room."""
+    known = [
+        share
+        for one in share_moves.sender_holds(connection, new.parent_id)
+        for share in share_life.lapse_all_of(connection, one, now=now, random=random)
+    ]
+    own = {share.request_digest for share in known if share.parent_id == new.parent_id}
+    same = new.request_digest is not None and new.request_digest in own
     if same or share_life.share_by_id(connection, new.id) is not None:
-        raise ShareExists("share_exists", "A share was made by this request before.")
+        raise _exists()
     live = [share for share in known if share.state in life.LIVE]
     if len(live) >= new.max_receivers or len(known) >= limits.SHARES_REMEMBERED:
         raise TooManyShares("too_many_shares", "The credential has as many shares as it may have.")
@@ -358,6 +365,10 @@ def _share(
     if share is None or share.tenant != tenant or parent_id not in (None, share.parent_id):
         raise ShareUnknown("share_unknown", "The credential has no such share.")
     return share_life.lapse(connection, share, now=now, random=random)
+
+
+def _exists() -> ShareExists:
+    return ShareExists("share_exists", "A share was made by this request before.")
 
 
 def _entitlements(share: Row[Any]) -> tuple[str, ...] | None:

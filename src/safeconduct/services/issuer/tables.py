@@ -188,7 +188,7 @@ issued = Table(
 )
 """What was issued, without claims or keys. status: JSON, the status indices; purge_at: when the row goes.
 
-grant_id: what it was issued for, if it may be moved to another holder: then all of that go. Else NULL.
+grant_id: what it was issued for, if its holder may share it: that counts for all of one offer. Else NULL.
 """
 
 Index(
@@ -197,7 +197,7 @@ Index(
     sqlite_where=issued.c.grant_id.is_not(None),
     postgresql_where=issued.c.grant_id.is_not(None),
 )
-# What cannot be moved, and need not be found so, costs nothing.
+# What cannot be shared, and need not be found so, costs nothing.
 
 deliveries = Table(
     "issuer_deliveries",

@@ -119,7 +119,7 @@ class Stage:
     # Who offers, shares and receives.
 
     def original(
-        self, *, uses: int = 1, movable: bool = True, refresh: bool = False, kind: str = KIND
+        self, *, uses: int = 1, shareable: bool = True, refresh: bool = False, kind: str = KIND
     ) -> Held:
         """Returns a credential that the issuer itself offered."""
         grant = self._grant(kind=kind)
@@ -130,11 +130,11 @@ class Stage:
             redemption_store.redeem_grant, _code(grant.code_digest), wanted, token, now=self.now
         )
         assert isinstance(granted, Granted), granted
-        return self.another(token.digest, grant.id, movable=movable, kind=kind)
+        return self.another(token.digest, grant.id, shareable=shareable, kind=kind)
 
-    def another(self, token: bytes, grant_id: str, *, movable: bool = True, kind: str = KIND) -> Held:
+    def another(self, token: bytes, grant_id: str, *, shareable: bool = True, kind: str = KIND) -> Held:
         """Returns a further credential for the same token."""
-        return self._deliver(token, grant_id, ("holder",), movable=movable, kind=kind)
+        return self._deliver(token, grant_id, ("holder",), shareable=shareable, kind=kind)
 
     def new_share(self, parent: Held | str, **changes: Any) -> NewShare:
         """Returns a share of the most ordinary kind, with some changes."""
@@ -352,7 +352,7 @@ class Stage:
         grant_id: str,
         holders: tuple[str, ...],
         *,
-        movable: bool = True,
+        shareable: bool = True,
         kind: str = KIND,
         digest: bytes = b"",
     ) -> Held:
@@ -373,7 +373,7 @@ class Stage:
             event=None,
             purge_at=NOW + 2 * YEAR,
             holders=holders,
-            movable=movable,
+            shareable=shareable,
         )
         cost = Cost(identifier_digest=identifier, nonce_digests=(), nonces_expire_at=self.now + 60)
         made: Made = self.run(delivery_store.deliver, delivery, cost, now=self.now)

@@ -285,7 +285,7 @@ def test_what_waits_to_be_delivered_later_is_not_delivered_beside_a_move(stage: 
         notification_digest=None,
         event=None,
         purge_at=NOW + 300,
-        movable=True,
+        shareable=True,
     )
     with refused("transaction_denied"):
         stage.run(delivery_store.deliver_deferred, later, now=stage.now)
@@ -293,7 +293,7 @@ def test_what_waits_to_be_delivered_later_is_not_delivered_beside_a_move(stage: 
 
 def test_what_was_issued_before_moving_was_allowed_is_not_moved(stage: Stage) -> None:
     """Nothing says what else its holder has."""
-    parent = stage.original(movable=False)
+    parent = stage.original(shareable=False)
     with refused("sharing_unmovable"):
         stage.share(parent, mode="move")
     stage.share(parent)

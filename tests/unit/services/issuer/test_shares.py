@@ -193,6 +193,28 @@ def test_the_same_request_makes_one_share(stage: Stage) -> None:
         stage.share(parent, request_digest=b"once")
 
 
+def test_one_name_is_given_to_one_share(stage: Stage) -> None:
+    """Also by the sender of another credential, who may have chosen the name by the same request."""
+    first = stage.new_share(stage.original(), id="the name")
+    second = stage.new_share(stage.original(), id="the name")
+    stage.run(share_store.create_share, first, now=stage.now)
+    with refused("share_exists"):
+        stage.run(share_store.create_share, second, now=stage.now)
+    with refused("offer_unknown"):
+        stage.run(lambda connection: offer_store.grant_by_id(connection, second.grant.id))
+
+
+def test_receivers_are_counted_for_all_that_a_holder_has_of_an_offer(stage: Stage) -> None:
+    """Else a holder of ten copies could share ten times as often."""
+    parent = stage.original(uses=2)
+    twin = stage.another(parent.token, parent.grant_id)
+    for one in (parent, twin):
+        stage.share(one, max_receivers=2)
+    for one in (parent, twin):
+        with refused("too_many_shares"):
+            stage.share(one, max_receivers=2)
+
+
 def test_a_refused_share_leaves_no_offer(stage: Stage) -> None:
     parent = stage.original()
     new = stage.new_share(parent, max_receivers=0)
