@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from safeconduct import limits
 from safeconduct.encoding import json
@@ -24,12 +24,17 @@ async def read_body(request: Request, *, max_bytes: int, content_types: Collecti
     """
     if content_types and content_type(request) not in content_types:
         raise MediaTypeUnsupported("content_type_unsupported", "The body is of a type not accepted here.")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > max_bytes:
+    parts, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > max_bytes:
             raise BodyTooLarge("body_too_large", "The request's body is larger than accepted.")
-    return bytes(body)
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 async def read_json(request: Request, *, max_bytes: int = limits.JSON_BYTES) -> dict[str, Any]:
@@ -57,10 +62,11 @@ async def read_form(request: Request, *, max_bytes: int = limits.HTTP_BODY_BYTES
 
 def single_header(request: Request, name: str) -> str | None:
     """The value of a header field, None without one. Raises Malformed "header_repeated"."""
-    values = request.headers.getlist(name)
+    wanted = name.lower().encode("latin-1")
+    values = [value for field, value in request.scope["headers"] if field == wanted]
     if len(values) > 1:
         raise Malformed("header_repeated", "A header field is repeated that may occur once.")
-    return values[0] if values else None
+    return values[0].decode("latin-1") if values else None
 
 
 def content_type(request: Request) -> str:

@@ -87,9 +87,6 @@ def routes(relay: Relay, gate: Gate) -> list[Route]:
         "DELETE": delete,
     }
 
-    async def operate(request: Request) -> Response:
-        return await operations[request.method](request)
-
     async def describe(_request: Request) -> Response:
         return responses.json(described)
 
@@ -98,7 +95,10 @@ def routes(relay: Relay, gate: Gate) -> list[Route]:
 
     return [
         Route("/v1/m", gate.guarding(create), methods=["POST"]),
-        Route("/v1/m/{id}", gate.guarding(operate), methods=list(operations)),
+        *(
+            Route("/v1/m/{id}", gate.guarding(operation), methods=[method])
+            for method, operation in operations.items()
+        ),
         *PreviewPages(relay.find_display, base=settings.url, gate=gate).routes(),
         Route("/v1", describe, methods=["GET"]),
         Route("/openapi.json", show_document, methods=["GET"]),
@@ -164,10 +164,11 @@ class Marked:
 
         async def marking(message: Message) -> None:
             if message["type"] == "http.response.start":
-                echo = scope.get(_ECHO)
-                fields = self._fields if echo is None else [*self._fields, (_REQUEST_ID, echo)]
-                there = {name for name, _ in message["headers"]}
-                message["headers"] += [field for field in fields if field[0] not in there]
+                given = message["headers"]
+                marked = any(name == b"x-robots-tag" for name, _ in given)
+                given += self._fields[1:] if marked else self._fields
+                if _ECHO in scope:
+                    given.append((_REQUEST_ID, scope[_ECHO]))
             await send(message)
 
         await self._app(scope, receive, marking)
