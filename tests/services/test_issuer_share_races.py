@@ -211,6 +211,19 @@ def test_the_same_request_at_once_makes_one_share(stages: tuple[Stage, Stage]) -
     assert (len(made), refused) == (1, {"share_exists": 3})
 
 
+def test_one_name_taken_at_once_is_given_to_one_share(stages: tuple[Stage, Stage]) -> None:
+    first, second = stages
+    for turn in range(ROUNDS):
+        parents = [first.original(), first.original()]
+        made, refused = at_once(
+            *(
+                partial(stage.share, parent, id=f"name {turn}")
+                for stage, parent in zip((first, second), parents, strict=True)
+            )
+        )
+        assert (len(made), refused) == (1, {"share_exists": 1})
+
+
 def test_a28_pins_guessed_at_once_are_counted_each(stages: tuple[Stage, Stage]) -> None:
     first, second = stages
     offer = first.share(first.original(), tx=b"right")
