@@ -1,4 +1,4 @@
-"""Every command of the tutorial runs as it stands, and prints what the page shows.
+"""Every command of the tutorial, and of how to share, runs as it stands, and prints what the page shows.
 
 Blocks labelled `sh run` run one after the other, `sh serve` stay running, `text output` is what the block
 before printed. Ports and the directory are the test's own. What differs from run to run (identifiers, times,
@@ -18,7 +18,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "tutorial.md"
+SHARING = DOCS / "how-to" / "share-a-credential.md"
 PORTS = {
     "ISSUER__PORT": "8440",
     "ISSUER__ADMIN_PORT": "8441",
@@ -26,6 +30,8 @@ PORTS = {
     "WALLET_SERVER__ADMIN_PORT": "8451",
     "VERIFIER__PORT": "8460",
     "VERIFIER__ADMIN_PORT": "8461",
+    "RELAY__PORT": "8480",
+    "RELAY__ADMIN_PORT": "8481",
 }
 SECONDS = 60
 """The longest that one block may take."""
@@ -49,9 +55,9 @@ class Step(NamedTuple):
     output: str | None
 
 
-def steps() -> list[Step]:
+def steps(page: Path = PAGE) -> list[Step]:
     found: list[Step] = []
-    for indent, label, body in BLOCK.findall(PAGE.read_text(encoding="utf-8")):
+    for indent, label, body in BLOCK.findall(page.read_text(encoding="utf-8")):
         text = textwrap.dedent(body) if indent else body
         if label == "text output":
             found[-1] = found[-1]._replace(output=text)
@@ -60,7 +66,8 @@ def steps() -> list[Step]:
     return found
 
 
-def test_the_tutorial_works_as_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [PAGE, SHARING], ids=lambda page: page.stem)
+def test_a_page_works_as_written(tmp_path: Path, page: Path) -> None:
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     there = {PORTS[name]: port for name, port in ports.items()}
     environment = {
@@ -72,7 +79,7 @@ def test_the_tutorial_works_as_written(tmp_path: Path) -> None:
     }
     add_stand_in_for_curl(tmp_path / "bin")
     with ExitStack() as services:
-        for place, step in enumerate(steps()):
+        for place, step in enumerate(steps(page)):
             commands = with_ports(step.commands, there)
             if step.kind == "sh serve":
                 assert step.output is not None
