@@ -18,6 +18,10 @@ PATHS = (
     "/token",
     "/nonce",
     "/credential",
+    "/share-challenge",
+    "/shares",
+    "/shares/access",
+    "/shares/%00%ff",
     "/offers/x",
     "/offers/" + "x" * 3000,
     "/offers/%00%ff",
@@ -77,7 +81,7 @@ def _clean(answer: Response) -> bool:
 def test_garbage_at_the_public_endpoints_is_a_clients_error(tmp_path: Path) -> None:
     async def main() -> None:
         async with issuer_house(tmp_path) as house:
-            for method, path, headers, body in _requests(random.Random(SEED), 400):  # noqa: S311
+            for method, path, headers, body in _requests(random.Random(SEED), 500):  # noqa: S311
                 answer = await house.fetcher.request(method, ISSUER + path, headers=headers, content=body)
                 assert _clean(answer), (method, path, headers, body, answer)
 
@@ -90,7 +94,9 @@ def test_garbage_at_management_is_a_clients_error(tmp_path: Path) -> None:
             choose = random.Random(SEED)  # noqa: S311
             for method, path, headers, body in _requests(choose, 200):
                 headers = {**headers, "Authorization": f"Bearer {ADMIN_TOKEN}"}
-                path = choose.choice((path, "/offers", "/offers?state=%00", "/offers/%F0%9F%92%A9"))
+                path = choose.choice(
+                    (path, "/offers", "/shares", "/offers?state=%00", "/offers/%F0%9F%92%A9")
+                )
                 answer = await house.fetcher.request(method, ADMIN + path, headers=headers, content=body)
                 assert _clean(answer), (method, path, headers, body, answer)
 

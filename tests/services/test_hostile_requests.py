@@ -125,9 +125,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(issuer, wallet_server)
 
 
-ISSUER_POSTS = ("/nonce", "/credential", "/deferred_credential", "/notification", "/token", "/par")
+ISSUER_POSTS = (
+    *("/nonce", "/credential", "/deferred_credential", "/notification", "/token", "/par"),
+    *("/share-challenge", "/shares", "/shares/access"),
+)
 MANAGEMENT_POSTS = (
-    *("/offers", "/links", "/keys/rotate", "/deferred/x/approve", "/deferred/x/deny"),
+    *("/offers", "/links", "/keys/rotate", "/deferred/x/approve", "/deferred/x/deny", "/shares/x/revoke"),
     *("/cards", "/fhir/Patient/x/$health-cards-issue"),
 )
 WALLET_SERVER_POSTS = ("/sessions", "/forward/credential", "/forward/deferred", "/forward/notification")
@@ -160,7 +163,7 @@ def test_ten_mebibytes_in_chunks_are_not_kept(site: Site) -> None:
             continue  # refused without a look at the body
         first = head("POST", target, {**fields, "Transfer-Encoding": "chunked"})
         # As a client that stops and listens when it is told enough: see `sent`.
-        answer = sent(url, first, *[chunk] * 6)
+        answer = sent(url, first, *[chunk] * 7)
         assert is_refusal(answer)
         assert answer.status in ((413,) if target not in WALLET_SERVER_POSTS[1:] else (401,)), (
             target,
