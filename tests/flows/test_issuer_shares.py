@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import pki
 from tests.flows.sharing_stage import (
     CLAIMS,
     DISCLOSED,
@@ -28,6 +29,7 @@ from safeconduct.crypto.keys import Key
 from safeconduct.encoding import b64, json
 from safeconduct.formats import sd_jwt
 from safeconduct.protocols.openid4vci.sharing import share_id_of
+from safeconduct.services import signing_keys
 
 DAY = 86400
 NAME = "a-request-of-the-test-0001"
@@ -529,3 +531,27 @@ def test_the_parent_of_a_share_is_found_by_management(tmp_path: Path) -> None:
         assert await parent_id(house, share) == issued["issued_id"]
 
     play(tmp_path, story)
+
+
+def test_a_credential_of_a_key_that_was_replaced_or_certified_is_shared(tmp_path: Path) -> None:
+    """Any key counts that the issuer publishes, and its own chain needs no anchor."""
+    key = Key.generate("ES256")
+    (tmp_path / "issuer.pem").write_text(key.to_pem(private=True))
+    chain = pki.Authority.root().authority("CA").chain(key, uris=[ISSUER])
+    (tmp_path / "chain.pem").write_text(pki.pem(*chain))
+    (tmp_path / "plain").mkdir()
+
+    async def certified(house: House) -> None:
+        holder = await owner(house, "car_jwt")
+        assert b"x5c" in b64.decode(holder.credential.split(".")[0])
+        assert (await holder.ask()).status == 201
+
+    async def replaced(house: House) -> None:
+        holder = await owner(house)
+        signing_keys.rotate(tmp_path / "plain" / "issuer.pem", overlap=600, now=NOW)
+        assert (await holder.ask()).status == 201
+        friend = await receiver(house, await holder.share())
+        await friend.claims()
+
+    play(tmp_path, certified, signing_certificate=tmp_path / "chain.pem")
+    play(tmp_path / "plain", replaced)
