@@ -549,6 +549,24 @@ def test_what_another_process_does_wakes_those_who_wait(
     asyncio.run(main())
 
 
+def test_p10_a_relay_that_finds_much_expired_answers_before_all_of_it_is_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def long_sweep(_relay: service.Relay) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(service.Relay, "sweep", long_sweep)
+        async with asyncio.timeout(10), stage() as relay:
+            await begun.wait()
+            assert (await relay.create(new_id())).status == 200
+
+    asyncio.run(main())
+
+
 def test_only_so_many_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LONG_POLLS", 1)
 

@@ -14,17 +14,22 @@ from safeconduct.telemetry import Telemetry
 
 @asynccontextmanager
 async def repeatedly(
-    work: Callable[[], Awaitable[None]], *, seconds: float, telemetry: Telemetry, on_entering: bool = True
+    work: Callable[[], Awaitable[None]],
+    *,
+    seconds: float,
+    telemetry: Telemetry,
+    on_entering: bool = True,
+    pause: float | None = None,
 ) -> AsyncIterator[None]:
     """Do the work once on entering, then every so many seconds until left.
 
-    on_entering: False where a service must not wait for it to begin. A database out of reach is logged and
-    waited for. Any other error is logged, ends the repetition and is raised on leaving; on entering, every
-    error is raised.
+    on_entering: False where a service must not wait for it to begin. pause: seconds from entering to the next
+    time, where they are others. A database out of reach is logged and waited for. Any other error is logged,
+    ends the repetition and is raised on leaving; on entering, every error is raised.
     """
     if on_entering:
         await work()
-    task = asyncio.create_task(_repeat(work, seconds, telemetry))
+    task = asyncio.create_task(_repeat(work, seconds, telemetry, pause=seconds if pause is None else pause))
     try:
         yield
     finally:
@@ -49,9 +54,12 @@ async def ready(database: Database, branch: Branch) -> bool:
         return False
 
 
-async def _repeat(work: Callable[[], Awaitable[None]], seconds: float, telemetry: Telemetry) -> None:
+async def _repeat(
+    work: Callable[[], Awaitable[None]], seconds: float, telemetry: Telemetry, *, pause: float
+) -> None:
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(pause)
+        pause = seconds
         try:
             await work()
         except StorageUnavailable as error:

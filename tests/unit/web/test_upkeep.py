@@ -33,6 +33,21 @@ def test_work_is_done_on_entering_and_again() -> None:
     asyncio.run(main())
 
 
+def test_work_that_nobody_waits_for_begins_after_its_pause() -> None:
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def work() -> None:
+            begun.set()
+
+        silent = Telemetry.silent("test")
+        async with repeatedly(work, seconds=3600, telemetry=silent, on_entering=False, pause=0):
+            assert not begun.is_set()
+            await asyncio.wait_for(begun.wait(), 30)
+
+    asyncio.run(main())
+
+
 def test_a_database_out_of_reach_is_logged_and_waited_for() -> None:
     async def main() -> str:
         log = io.StringIO()

@@ -36,8 +36,14 @@ async def open_relay(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(await Database.open(settings.database, branch=RELAY))
         relay = Relay(settings=settings, database=database, clock=clock)
-        for work, seconds in ((relay.sweep, SWEEP_SECONDS), (relay.look, LOOK_SECONDS)):
-            await stack.enter_async_context(repeatedly(work, seconds=seconds, telemetry=telemetry))
+        await relay.recount()
+        # Much may have expired while the relay was down: it is deleted beside what wallets do.
+        sweeping = repeatedly(
+            relay.sweep, seconds=SWEEP_SECONDS, telemetry=telemetry, on_entering=False, pause=0
+        )
+        await stack.enter_async_context(sweeping)
+        looking = repeatedly(relay.look, seconds=LOOK_SECONDS, telemetry=telemetry)
+        await stack.enter_async_context(looking)
         yield _listeners(settings, relay, database, telemetry)
 
 

@@ -180,10 +180,14 @@ class Relay:
 
     async def sweep(self) -> None:
         """Deletes what has expired, some rows at a time, and what deleted rows left in the log of SQLite."""
-        while await self._database.run(store.sweep, now=self._clock()):
-            pass
-        self._quota.recount(await self._database.run(store.count_rows))
+        while swept := await self._database.run(store.sweep, now=self._clock()):
+            self._quota.count(-swept)
+        await self.recount()
         await erase_traces(self._database)
+
+    async def recount(self) -> None:
+        """Looks how many mailboxes there are, those of other processes and those that have expired too."""
+        self._quota.recount(await self._database.run(store.count_rows))
 
     async def look(self) -> None:
         """Wakes those who wait for what another process has done, or time."""

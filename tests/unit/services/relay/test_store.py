@@ -16,9 +16,10 @@ from safeconduct.services.relay import store
 from safeconduct.services.relay.service import Relay
 from safeconduct.services.relay.tables import mailboxes, metadata
 from safeconduct.settings import DatabaseUrl, RelaySettings
-from safeconduct.storage import Database
+from safeconduct.storage import Database, StorageUnavailable
 from safeconduct.storage.migrations import RELAY, differences
 from safeconduct.storage.prepared import Prepared
+from safeconduct.web.quota import TooMuchOpen
 
 NOW = 1_800_000_000
 Work = Callable[[Database], Awaitable[None]]
@@ -175,6 +176,33 @@ def test_the_relay_sweeps_all_that_has_expired_and_recounts_what_is_left(url: st
         settings = RelaySettings(database=DatabaseUrl(url))
         await Relay(settings=settings, database=database, clock=lambda: NOW + 1).sweep()
         assert await database.run(store.count_rows) == (limits.SWEPT_ROWS + 20) // 3
+
+    play(url, work)
+
+
+def test_a_relay_full_of_what_has_expired_has_room_as_soon_as_some_of_it_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/relay.db"
+    sweep = store.sweep
+
+    def interrupted(connection: Connection, *, now: int) -> int:
+        if store.count_rows(connection) <= limits.SWEPT_ROWS:
+            raise StorageUnavailable
+        return sweep(connection, now=now)
+
+    async def work(database: Database) -> None:
+        for _ in range(2 * limits.SWEPT_ROWS):
+            await database.run_prepared(store.create, new(expires_at=NOW), now=NOW - 60)
+        settings = RelaySettings(database=DatabaseUrl(url), mailboxes=2 * limits.SWEPT_ROWS)
+        relay = Relay(settings=settings, database=database, clock=lambda: NOW)
+        await relay.recount()
+        with pytest.raises(TooMuchOpen):
+            relay._quota.take()
+        monkeypatch.setattr(store, "sweep", interrupted)
+        with pytest.raises(StorageUnavailable):
+            await relay.sweep()
+        relay._quota.take()
 
     play(url, work)
 
