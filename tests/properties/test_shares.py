@@ -13,14 +13,22 @@ import os
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import Row, select
 from tests.unit.services.issuer.share_stage import LEASE, RIGHTS, Held, Offer, Stage, memory, running
 
 from safeconduct.errors import SafeconductError
-from safeconduct.services.issuer import share_moves
+from safeconduct.services.issuer import share_moves, share_redemption
 from safeconduct.services.issuer import shares as life
 from safeconduct.services.issuer.tables import grants, identifiers, shares, tokens
 from safeconduct.storage.status.tables import status
@@ -352,7 +360,7 @@ class Play(RuleBasedStateMachine):
         return first
 
     def decided(self, row: Row[Any]) -> bool:
-        """The sender's own credential was revoked: that is why the move came to nothing."""
+        """Whether the sender's own credential was revoked, which is why the move came to nothing."""
         return self.standings()[row.parent_id] == 1
 
     @invariant()
@@ -425,3 +433,12 @@ Play.TestCase.settings = settings(
 )
 
 TestShares = Play.TestCase
+
+
+def test_the_play_sees_a_move_that_suspends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(share_redemption, "suspend_sender", lambda *_: True)
+    careless = settings(
+        Play.TestCase.settings, max_examples=100, phases=[Phase.generate], database=None, derandomize=True
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Play, settings=careless)  # type: ignore[no-untyped-call]

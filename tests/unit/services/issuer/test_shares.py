@@ -1,7 +1,9 @@
 """Shares as the issuer's database knows them: making, redeeming, receiving and ending them."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -21,7 +23,10 @@ from safeconduct import limits
 from safeconduct.protocols.openid4vci.errors import CredentialRequestDenied, InvalidProof
 from safeconduct.services.issuer import offer_store, share_redemption, share_store
 from safeconduct.services.issuer import shares as life
+from safeconduct.services.issuer.housekeeping import Housekeeping
 from safeconduct.services.issuer.paging import Page, Span
+from safeconduct.storage import Database
+from safeconduct.storage.migrations import ISSUER
 
 
 @pytest.fixture
@@ -669,3 +674,16 @@ def test_nothing_tells_secrets_when_it_is_shown(stage: Stage) -> None:
     stage.run(share_store.create_share, new, now=stage.now)
     offer_terms = stage.run(share_redemption.terms_of, new.id)
     assert "friend" not in repr(new) + repr(offer_terms)
+
+
+def test_the_service_tidies_up_shares(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with await Database.open(f"sqlite:///{tmp_path}/issuer.db", branch=ISSUER) as database:
+            stage = Stage(database.run_sync)
+            offer = await asyncio.to_thread(lambda: stage.share(stage.original(), offered=60))
+            await Housekeeping((), database=database, clock=lambda: NOW + 60).sweep()
+            assert await asyncio.to_thread(stage.state, offer) == "expired"
+            await Housekeeping((), database=database, clock=lambda: NOW + 60 + 86400).sweep()
+            assert await asyncio.to_thread(stage.state, offer) == "gone"
+
+    asyncio.run(main())
