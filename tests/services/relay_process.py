@@ -83,12 +83,14 @@ async def _careless_read(relay: Relay, reader: Reader) -> Reading:
         row = connection.execute(select(mailboxes).where(mailboxes.c.id == reader.mailbox)).one()
         return row.receiver_claim is None and row.sender_claim != reader.digest
 
-    def bind(connection: Connection) -> None:
+    def bind(connection: Connection) -> Reading:
         values = {"receiver_claim": reader.digest, "state": "claimed", "sequence": 2}
         connection.execute(update(mailboxes).where(mailboxes.c.id == reader.mailbox).values(values))
+        return store.read(connection, reader, now=relay._clock())
 
     if await relay._database.run(look):
-        await relay._database.run(bind)
+        await asyncio.sleep(0.02)  # as long as anything may take
+        return await relay._database.run(bind)
     return await relay._database.run(store.read, reader, now=relay._clock())
 
 
