@@ -160,6 +160,13 @@ def test_S8_a_delegated_credential_gives_what_its_issuer_said_narrowed_by_its_se
     assert "Erika" not in repr(verified) + repr(link)
 
 
+def test_S8_nobody_takes_the_receiver_for_the_first_holder() -> None:
+    """Whoever reads `sub` for an account would let the receiver into the sender's."""
+    verified = verify(of_root(ROOT.claiming({"sub": "urn:holder:1"})))
+    assert "sub" not in verified.claims
+    assert verified.claims["iss"] == ISSUER
+
+
 def test_S8_the_receiver_withholds_what_the_sender_gave_along() -> None:
     verified = verify(LINK.but(shown=(1,)))
     assert "given_name" not in verified.claims

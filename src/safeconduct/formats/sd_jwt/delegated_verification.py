@@ -60,10 +60,10 @@ class VerifiedLink(msgspec.Struct, frozen=True, kw_only=True):
 class VerifiedDelegation(msgspec.Struct, frozen=True, kw_only=True):
     """A delegated credential that passed every check; only `verify` makes one. It is no VerifiedPresentation.
 
-    claims: what the issuer's token shows, narrowed by every link, with the times and the key of the last one
-    and without the status, which is the first holder's. issuer, its key: of the issuer's token. holder: the
-    last key. key_binding: as in a VerifiedPresentation. links: who passed it on, the first holder first.
-    status: of the issuer's token.
+    claims: what the issuer's token shows, narrowed by every link, with the times and the key of the last one,
+    and without `sub` and `status`, which are the first holder's. issuer, its key: of the issuer's token.
+    holder: the last key. key_binding: as in a VerifiedPresentation. links: who passed it on, the first holder
+    first. status: of the issuer's token.
     """
 
     claims: Claims
@@ -186,8 +186,12 @@ def _verified_link(link: Link, delegator: PublicKey) -> VerifiedLink:
     )
 
 
+_FIRST_HOLDERS = frozenset({"sub", values.STATUS})
+"""Claims that name the first holder, or its credential: a later one could be taken for that by them."""
+
+
 def _left_of(root: Mapping[str, Any], links: list[Terms]) -> dict[str, Any]:
-    claims = {name: value for name, value in root.items() if name != values.STATUS}
+    claims = {name: value for name, value in root.items() if name not in _FIRST_HOLDERS}
     window = Window.of_root(root)
     for link in links:
         claims = attenuated(claims, window, link)
