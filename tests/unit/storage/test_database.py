@@ -26,6 +26,7 @@ from safeconduct.storage.migrations import (
     differences,
     upgrade,
 )
+from safeconduct.storage.prepared import Prepared
 
 EXAMPLE = Branch("example", Path(__file__).parent / "branch")
 
@@ -174,6 +175,57 @@ def test_a_short_transaction_never_makes_the_event_loop_wait_for_another_process
         assert await waiting == 1
 
     with_database(file_url(tmp_path), work)
+
+
+ADD = Prepared(
+    sa.update(counter)
+    .where(counter.c.name == sa.bindparam("of"))
+    .values(value=counter.c.value + 1)
+    .returning(counter.c.value)
+)
+
+
+def add(connection: sa.Connection, error: Exception | None = None) -> int:
+    """An increment by a prepared statement alone."""
+    value = int(ADD.first(connection, of="a").value)
+    if error is not None:
+        raise error
+    return value
+
+
+def test_prepared_statements_have_a_transaction_too(tmp_path: Path) -> None:
+    async def work(database: Database) -> None:
+        await database.run(create, "a")
+        assert await database.run_prepared(add) == 1
+        for error in (ZeroDivisionError(), KeyError()):
+            with pytest.raises(type(error)):
+                await database.run_prepared(add, error)
+        other = sqlite3.connect(tmp_path / "example.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(database.run_prepared(add))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        other.execute("COMMIT")
+        assert await waiting == 2
+        ways = (database.run, database.run_short, database.run_prepared)
+        values = await asyncio.gather(*(ways[number % 3](add) for number in range(30)))
+        assert sorted(values) == list(range(3, 33))
+        assert other.execute("SELECT value FROM example_counter").fetchone() == (32,)
+        other.close()
+
+    with_database(file_url(tmp_path), work)
+
+
+@pytest.mark.postgres
+def test_prepared_statements_have_a_transaction_too_on_postgres(postgres_url: str) -> None:
+    async def work(database: Database) -> None:
+        await database.run(create, "a")
+        with pytest.raises(ZeroDivisionError):
+            await database.run_prepared(add, ZeroDivisionError())
+        values = await asyncio.gather(*(database.run_prepared(add) for _ in range(20)))
+        assert sorted(values) == list(range(1, 21))
+
+    with_database(postgres_url, work)
 
 
 def test_nothing_short_runs_after_close(tmp_path: Path) -> None:
