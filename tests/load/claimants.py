@@ -89,7 +89,7 @@ async def _race(url: str, field_of: Sequence[Racer], *, has_key: bool) -> Race:
 
 
 async def _stays(field_of: Sequence[Racer], mailbox: str, claims: Sequence[str], won: Sequence[str]) -> bool:
-    """Whether all hold to it: the winner at the other process, and a loser."""
+    """Whether it holds: for the winner at one process, and for a loser at the other."""
     again = [await field_of[n].read(mailbox, claim) for n, claim in enumerate(won[:1])]
     lost = [claim for claim in claims if claim not in won][:1]
     losers = [await field_of[-1].read(mailbox, claim) for claim in lost]
