@@ -46,9 +46,10 @@ class RateLimit:
 
     def check(self, key: Hashable = None) -> None:
         """Look whether there is a token in the key's bucket, and leave it there. Raises as `take`."""
-        tokens = self._tokens(key, self._timer())
-        if tokens < 1:
-            raise self._refusal(tokens)
+        if key in self._buckets:
+            tokens = self._tokens(key, self._timer())
+            if tokens < 1:
+                raise self._refusal(tokens)
 
     def _tokens(self, key: Hashable, now: float) -> float:
         tokens, since = self._buckets.get(key, (self._burst, now))
