@@ -395,3 +395,33 @@ def test_a_credential_that_was_renewed_still_takes_its_shares_back(tmp_path: Pat
             assert again.link is not None
 
     play(tmp_path, scene, credentials_per_identifier=10, refresh_token_lifetime=2592000)
+
+
+def test_what_waits_for_a_person_is_told_until_its_time_is_over(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            for step in ("claim", "redeem"):
+                shared = await sender.wallet.share(car, Wish())
+                code = await refusal(receiver.receive(shared.link, ask=lambda q, s=step: q.step != s))
+                assert code == "declined"
+            sender.line.cut(RELAY)
+            assert await refusal(sender.wallet.share(car, Wish())) == "relay_unavailable"
+            sender.line.cut()
+            for actor in (sender, receiver):
+                await actor.wallet.resume_transfers()
+            assert (sender.codes(), receiver.codes()) == (["share_unfinished"], ["transfer_unfinished"])
+            stage.clock.now += 86400
+            for actor in (sender, receiver):
+                await actor.wallet.resume_transfers()
+            assert "expired" in [given.issuer_state for given in await sender.wallet.shares()]
+            stage.clock.now += 30 * 86400
+            for actor in (sender, receiver):
+                await actor.wallet.resume_transfers()
+            assert await receiver.wallet.opened() == ()
+            assert (sender.codes().count("share_unfinished"), receiver.codes()[1:]) == (
+                1,
+                ["transfer_unfinished"],
+            )
+
+    play(tmp_path, scene)

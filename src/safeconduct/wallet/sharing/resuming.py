@@ -5,6 +5,7 @@ mailbox that is to be deleted. What a person has to see first is only told of: a
 yet (`sending.resume` gives it), an offer that was not redeemed (`redeeming.receive` goes on).
 """
 
+from safeconduct import limits
 from safeconduct.errors import SafeconductError
 from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.sharing import declining, ending, receiving, redeeming, register
@@ -31,6 +32,9 @@ async def _sent(context: Context, given: Given) -> None:
                 Notice(fault, f"A share could not be taken back yet ({given.id}); it is tried again.")
             )
     elif given.stage in ("begun", "granted"):
+        if _is_past(context, given.offer_expires, since=given.since):
+            await ending.close(context, given, outcome="expired")
+            return
         context.report(
             Notice(
                 "share_unfinished", f"Nobody has the link to a share yet ({given.id}); go on, or revoke it."
@@ -41,17 +45,18 @@ async def _sent(context: Context, given: Given) -> None:
 async def _opened(context: Context, taken: Taken) -> None:
     if taken.stage == "declining":
         await declining.go_on(context, taken)
-        return
-    if (
-        taken.offer_expires is not None
-        and taken.offer_expires <= context.clock()
-        and taken.stage == "offered"
-    ):
-        await receiving.forget(context, taken)  # nobody can redeem it any more, and the mailbox has ended
-        return
-    if await redeeming.settled(context, taken) is None:
+    elif taken.stage == "held":
+        await redeeming.finish(context, taken)
+    elif taken.stage != "redeeming" and _is_past(context, taken.offer_expires, since=taken.since):
+        await receiving.forget(context, taken)
+    elif await redeeming.settled(context, taken) is None:
         context.report(
             Notice(
                 "transfer_unfinished", f"A share was opened but not taken ({taken.id}); take or decline it."
             )
         )
+
+
+def _is_past(context: Context, expires: int | None, *, since: int) -> bool:
+    """Whether an offer has ended, for certain where it does not say: the mailbox has by then, too."""
+    return (expires or since + limits.OFFER_SECONDS) <= context.clock()
