@@ -394,8 +394,8 @@ PAYLOAD_TYPE_CHARS = 64
 MAILBOX_SECONDS = 60
 """Shortest life of a mailbox, the time to carry a link to somebody; one that shall end sooner is deleted."""
 
-SWEPT_ROWS = 500
-"""Expired mailboxes that one transaction deletes: others wait for it, some ten milliseconds."""
+SWEPT_ROWS = 100
+"""Expired mailboxes that one transaction deletes: others wait for it, some ten milliseconds on SQLite."""
 
 
 # The relay's display text.
