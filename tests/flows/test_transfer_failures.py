@@ -26,6 +26,7 @@ from safeconduct.errors import SafeconductError
 from safeconduct.net.fetch import Unreachable
 from safeconduct.wallet.records import Held
 from safeconduct.wallet.sharing import register
+from safeconduct.wallet.sharing.declining import Way
 from safeconduct.wallet.sharing.records import Shared
 
 Scene = Callable[[Stage], Awaitable[Any]]
@@ -423,5 +424,51 @@ def test_what_waits_for_a_person_is_told_until_its_time_is_over(tmp_path: Path) 
                 1,
                 ["transfer_unfinished"],
             )
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("way", ["refuse", "give_back"])
+@pytest.mark.parametrize("arrives", [False, True])
+def test_s6_a_receiver_that_dies_while_declining_still_declines(
+    tmp_path: Path, arrives: bool, way: Way
+) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            assert await refusal(receiver.receive(shared.link, ask=lambda q: q.step == "claim")) == "declined"
+            (taken,) = await receiver.wallet.opened()
+            receiver.line.crash(0, arrives=arrives)
+            with pytest.raises(Crash):
+                await receiver.wallet.decline(taken.id, way=way, terms=receiver.terms())
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            assert await refusal(receiver.receive(taken.id)) == "transfer_over"
+            await receiver.wallet.resume_transfers()
+            assert await receiver.wallet.opened() == ()
+            state = (await sender.standing(shared)).relay_state
+            assert state == ("gone" if way == "refuse" else "relinquished")
+
+    play(tmp_path, scene)
+
+
+def test_what_was_never_claimed_or_is_here_already_is_not_given_back(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        car = await given_car(stage)
+        async with stage.actor("sender") as sender, stage.actor("receiver") as receiver:
+            shared = await sender.wallet.share(car, Wish(level="link"))
+            assert shared.link is not None
+            terms = receiver.terms()
+            assert await receiver.wallet.decline(shared.link, way="give_back", terms=terms) == "forgotten"
+            assert (await sender.standing(shared)).relay_state == "unclaimed"
+            assert (
+                await refusal(receiver.wallet.decline("0000", way="refuse", terms=terms))
+                == "transfer_unknown"
+            )
+            receiver.line.before = _no_deletes
+            held = await receiver.receive(shared.link)
+            code = await refusal(receiver.wallet.decline(held.id, way="refuse", terms=terms))
+            assert code == "transfer_over"
+            assert await refusal(sender.wallet.receive(shared.id, terms)) == "transfer_unknown"
 
     play(tmp_path, scene)
