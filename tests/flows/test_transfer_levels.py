@@ -585,6 +585,50 @@ def test_a39_a_second_answer_to_one_commitment_is_never_taken(tmp_path: Path) ->
     play(tmp_path, scene)
 
 
+def test_a39_two_programs_of_one_sender_do_not_answer_twice_for_one_commitment(tmp_path: Path) -> None:
+    async def scene(stage: Stage, sender: Actor, receiver: Actor) -> None:
+        shared, link = await approvable(stage, sender)
+        await awaits(receiver, link)
+        before = await record(sender, shared.id)
+        assert isinstance(before, Given)
+        async with stage.actor("sender") as other:
+            first, second = await asyncio.gather(
+                sender.wallet.approve(shared.id, confirm=later),
+                other.wallet.approve(shared.id, confirm=later),
+                return_exceptions=True,
+            )
+        told = [one.digits for one in (first, second) if isinstance(one, approving.Approval)]
+        kept = await record(sender, shared.id)
+        assert isinstance(kept, Given)
+        assert {*told} == {kept.extra["approval"]["digits"]}
+        late = sender.wallet._context.safe.run(approving._take_first_answer, before)
+        assert await refusal(late) == "transfer_changed"
+
+    play(tmp_path, scene)
+
+
+def test_a14_a_relay_that_plays_the_receiver_has_no_secret_to_answer_with(tmp_path: Path) -> None:
+    async def scene(stage: Stage, sender: Actor, _receiver: Actor) -> None:
+        shared, _ = await approvable(stage, sender)
+        given = await record(sender, shared.id)
+        assert isinstance(given, Given)
+        announced = steps.read_sender_approval(given.extra["approval"]).share
+        _, first = steps.begin_approval(announced)
+        _, answer = steps.answer(first, proof_key_thumbprint=bytes(32))
+        guessed = Channel(bytes(32), "receiver").seal(encode_content(answer))
+        own = put(sender)[0]
+        for payload, code in ((guessed, "payload_authentication_failed"), (own, None)):
+            sender.line.answers = instead(lambda payload=payload: payload)  # type: ignore[misc]
+            went_on = sender.wallet.approve(shared.id, confirm=lambda _digits: True)
+            if code is None:
+                assert (await went_on).state == "waiting"  # its own message, handed back, is no answer
+            else:
+                assert await refusal(went_on) == code
+        assert await stage.share_states() == ["pending"]
+
+    play(tmp_path, scene)
+
+
 # A38: what the link says of version and level holds.
 
 

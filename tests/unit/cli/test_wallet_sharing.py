@@ -119,6 +119,7 @@ def test_s3_digits_are_compared_in_two_terminals(run: Run, car: str) -> None:
     assert waiting.stdout == f"{shared['id']}\twaiting\t\n"
     opened = ok(run(*RAE, "receive", shared["link"], "--json"))
     assert (opened["state"], opened["digits"]) == ("awaited", None)
+    assert f"opened, not received: {opened['id']}" in run(*RAE, "list").stderr
     comparing = ok(run("wallet", "approve", shared["id"], "--json"))
     assert comparing["state"] == "compare"
     shown = run(*RAE, "receive", opened["id"])

@@ -7,6 +7,7 @@ from safeconduct.cli.wallet import common
 from safeconduct.cli.wallet.common import Credential
 
 if TYPE_CHECKING:
+    from safeconduct.wallet.sharing.records import Taken
     from safeconduct.wallet.wallet import Held, Waiting, Wallet
 
 
@@ -14,7 +15,8 @@ def list_credentials(config: Config = None, as_json: AsJson = False) -> None:
     """List credentials, the newest first.
 
     A line has id, issuer, type, when the credential ends, and how many instances nobody has seen, where there
-    are several; with tabs between. What is still to come is told on standard error.
+    are several; with tabs between. What is still to come is told on standard error, and so is what others
+    share that was opened and not received.
 
     \b
     Example:
@@ -22,10 +24,10 @@ def list_credentials(config: Config = None, as_json: AsJson = False) -> None:
     """
     from safeconduct.cli import output
 
-    async def work(wallet: "Wallet") -> "tuple[tuple[Held, ...], tuple[Waiting, ...]]":
-        return await wallet.list(), await wallet.pending()
+    async def work(wallet: "Wallet") -> "tuple[tuple[Held, ...], tuple[Waiting, ...], tuple[Taken, ...]]":
+        return await wallet.list(), await wallet.pending(), await wallet.opened()
 
-    held, waiting = common.with_wallet(config, work)
+    held, waiting, opened = common.with_wallet(config, work)
     if as_json:
         output.write_json(
             {
@@ -38,6 +40,8 @@ def list_credentials(config: Config = None, as_json: AsJson = False) -> None:
         common.write_held(each)
     for still in waiting:
         output.note(f"still to come: {still.id} of {still.issuer} ({still.stage})")
+    for taken in opened:
+        output.note(f"opened, not received: {taken.id}; `safeconduct wallet receive {taken.id}` goes on")
 
 
 def show(credential: Credential, config: Config = None, as_json: AsJson = False) -> None:
