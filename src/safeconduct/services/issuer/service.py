@@ -8,7 +8,11 @@ What is kept, and for how long:
 - keys of the epochs: see `epochs`;
 - of a deferred issuance: the holder's public keys, until it is delivered or denied;
 - of an issued credential: when it was issued, under which reference, its places in status lists, what its
-  wallet said of it, until `issued_retention` is over. No holder key, no claim, no salt, no copy.
+  wallet said of it, until `issued_retention` is over. No holder key, no claim, no salt, no copy. If its
+  holder may share it, also the id of the offer, by which all that one offer gave is found;
+- of a share: whose credential led to which, how and with what rights, until what it gave has expired, and for
+  a day after any other end; the claims that the sender showed, and the thumbprint of a receiver's key that it
+  named, until the receiver has its credential or the share is over.
 """
 
 from collections.abc import Mapping
