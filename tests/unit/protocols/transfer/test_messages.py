@@ -20,6 +20,7 @@ from safeconduct.protocols.transfer.claims import (
 )
 from safeconduct.protocols.transfer.messages import (
     NAMES,
+    MailboxConfiguration,
     Payload,
     encode_reading,
     format_time,
@@ -28,6 +29,7 @@ from safeconduct.protocols.transfer.messages import (
     read_create,
     read_headers,
     read_rights,
+    read_terms,
     read_update,
 )
 from safeconduct.protocols.transfer.uuids import new_uuid, parse_uuid, uuid_text
@@ -122,6 +124,15 @@ def test_a_time_that_is_written_is_read_again(seconds: int) -> None:
 def test_any_text_is_a_time_or_an_error_by_name(text: str) -> None:
     with contextlib.suppress(Malformed):
         assert isinstance(parse_time(text), int)
+
+
+def test_a26_a_mailbox_lives_as_long_as_it_takes_to_carry_a_link_and_no_longer_than_the_most() -> None:
+    now = parse_time("2027-01-15T08:00:00Z")
+    least = limits.MAILBOX_SECONDS
+    for seconds, kept in ((1, least), (least, least), (least + 1, least + 1), (900, 900), (901, 900)):
+        wanted = MailboxConfiguration(expiration=format_time(now + seconds))
+        assert read_terms(wanted, now=now, default=300, most=900).expires_at == now + kept
+    assert read_terms(None, now=now, default=300, most=900).expires_at == now + 300
 
 
 def test_a_payload_is_kept_without_what_else_it_had() -> None:
