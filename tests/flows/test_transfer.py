@@ -36,8 +36,7 @@ def play(folder: Path, scene: Scene, **settings: Any) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("kind", ["car_jwt", "car_cwt"])
-@pytest.mark.parametrize("via", [None, SERVER])
+@pytest.mark.parametrize(("kind", "via"), [("car_jwt", None), ("car_cwt", SERVER)])
 def test_s2_a_pin_share_ends_with_a_credential_of_the_receivers_own(
     tmp_path: Path, kind: str, via: str | None
 ) -> None:
