@@ -33,7 +33,7 @@ class OwnCard(msgspec.Struct, frozen=True, kw_only=True):
     """A card of the wallet's own.
 
     text: as it is handed out. receiving_key: a private JWK as text; proof_key: likewise, or a PKCS#11 URI.
-    since: when it was made, seconds. used: how many offers came for it.
+    number: the later made, the higher. since: when, seconds. used: how many offers came for it.
     """
 
     id: str
@@ -41,6 +41,7 @@ class OwnCard(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     receiving_key: str
     proof_key: str
+    number: int
     since: int
     used: int = 0
 
@@ -84,7 +85,12 @@ async def own_card(
         return fitting[0], _read_own(fitting[0])
     if name is None and not before:
         raise Rejected("contact_name_needed", "Say what shall stand on the card as your name: --name NAME.")
-    card = _new_card(context, name=before[0].name if name is None else check_name(name), place=key)
+    card = _new_card(
+        context,
+        name=before[0].name if name is None else check_name(name),
+        place=key,
+        number=before[0].number + 1 if before else 1,
+    )
     await context.safe.run(rows.put, CARD, card.id, card)
     return card, _read_own(card)
 
@@ -92,7 +98,7 @@ async def own_card(
 async def cards(context: Context) -> tuple[OwnCard, ...]:
     """Return the wallet's own cards, the newest first."""
     found = await context.safe.run(rows.every, CARD, OwnCard)
-    return tuple(sorted(found, key=lambda card: (-card.since, card.id)))
+    return tuple(sorted(found, key=lambda card: (-card.number, card.id)))
 
 
 async def count_use(context: Context, card: OwnCard) -> None:
@@ -146,7 +152,7 @@ def card_of(contact: Contact) -> ContactCard:
     return parse_contact(contact.text, now=contact.added)
 
 
-def _new_card(context: Context, *, name: str, place: str | None) -> OwnCard:
+def _new_card(context: Context, *, name: str, place: str | None, number: int) -> OwnCard:
     receiving = AgreementKey.generate("X25519")
     kept = key_text(context.new_key(ALGORITHM)) if place is None else place
     now = context.clock()
@@ -156,6 +162,7 @@ def _new_card(context: Context, *, name: str, place: str | None) -> OwnCard:
         name=name,
         receiving_key=json.dumps(receiving.to_jwk(private=True)).decode(),
         proof_key=kept,
+        number=number,
         since=now,
     )
 
