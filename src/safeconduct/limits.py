@@ -176,6 +176,9 @@ RATE_KEYS = 50_000
 LONG_POLLS = 10_000
 """Requests of wallets that a process lets wait at once; beyond, they are answered as things stand."""
 
+LONG_POLLS_OF_PARTY = 4
+"""Of these, one party's at one mailbox: what a wallet has broken off waits on, and nobody takes all places."""
+
 WAIT_SECONDS = 30
 """Longest time that a wallet may wait for an answer: proxies in between cut off what takes a minute."""
 

@@ -585,10 +585,35 @@ def test_only_so_many_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     play(work)
 
 
+def test_a22_one_party_takes_only_so_many_of_the_places_to_wait_and_none_of_the_others() -> None:
+    async def work(relay: Stage) -> None:
+        sender, receiver = new_id(), new_id()
+        path = await relay.mailbox(sender)
+        await relay.read(path, receiver)
+        fields = (("Mailbox-Wait", "30"), ("Mailbox-Known-Sequence", "2"))
+        tasks = [
+            asyncio.create_task(relay.read(path, claim, *fields))
+            for claim in [sender] * limits.LONG_POLLS_OF_PARTY + [receiver]
+        ]
+        await asyncio.sleep(0.01)
+        assert not any(task.done() for task in tasks)
+        one_more = asyncio.create_task(relay.read(path, sender, *fields))
+        assert (await _soon(one_more)).status == 204
+        await relay.put(path, sender)
+        assert [(await _soon(task)).status for task in tasks] == [200] * len(tasks)
+        again = asyncio.create_task(relay.read(path, sender, fields[0], ("Mailbox-Known-Sequence", "3")))
+        await asyncio.sleep(0.01)
+        assert not again.done(), "their places are free again"
+        await relay.delete(path, sender)
+        assert (await _soon(again)).status == 404
+
+    play(work)
+
+
 def test_nothing_is_remembered_of_those_who_have_waited() -> None:
     async def main() -> None:
         waiters = waiting.Waiting()
-        with waiters.listening(b"a", known=1, seconds=30) as (bell, granted):
+        with waiters.listening(b"a", reader=b"r", known=1, seconds=30) as (bell, granted):
             assert (granted, waiters.mailboxes) == (30, [b"a"])
             waiters.compare(b"a", 1)
             await bell.heard(0)

@@ -128,7 +128,8 @@ class Relay:
         )
         if known is None:
             return self._answer(id_, await self._read(reader))
-        with self._waiting.listening(id_, known=known, seconds=wait) as (bell, granted):
+        waiting = self._waiting.listening(id_, reader=reader.digest, known=known, seconds=wait)
+        with waiting as (bell, granted):
             until = asyncio.get_running_loop().time() + granted
             while True:
                 bell.hush()

@@ -8,9 +8,10 @@ from safeconduct import limits
 
 
 class Bell:
-    """What one reader waits for. known: the sequence that it has seen last."""
+    """What one reader waits for. reader: digest of its claim. known: the sequence that it has seen last."""
 
-    def __init__(self, known: int) -> None:
+    def __init__(self, reader: bytes, known: int) -> None:
+        self.reader = reader
         self.known = known
         self._rung = asyncio.Event()
 
@@ -39,17 +40,24 @@ class Waiting:
         self._count = 0
 
     @contextmanager
-    def listening(self, mailbox: bytes, *, known: int, seconds: int) -> Iterator[tuple[Bell, int]]:
-        """Give a bell, and the seconds that may be waited: 0 while `limits.LONG_POLLS` others do."""
-        bell = Bell(known)
-        granted = seconds if self._count < limits.LONG_POLLS else 0
+    def listening(
+        self, mailbox: bytes, *, reader: bytes, known: int, seconds: int
+    ) -> Iterator[tuple[Bell, int]]:
+        """Give a bell, and the seconds that may be waited.
+
+        They are 0 while `limits.LONG_POLLS` others do, or the same reader does `limits.LONG_POLLS_OF_PARTY` times.
+        """
+        bell = Bell(reader, known)
+        bells = self._bells.setdefault(mailbox, set())
+        own = sum(other.reader == reader for other in bells)
+        admitted = self._count < limits.LONG_POLLS and own < limits.LONG_POLLS_OF_PARTY
+        granted = seconds if admitted else 0
         self._count += 1
-        self._bells.setdefault(mailbox, set()).add(bell)
+        bells.add(bell)
         try:
             yield bell, granted
         finally:
             self._count -= 1
-            bells = self._bells[mailbox]
             bells.discard(bell)
             if not bells:
                 del self._bells[mailbox]
