@@ -16,7 +16,7 @@ DISCLOSURES = 1024
 """Disclosures in one token; ten times the largest credential seen in the field."""
 
 DELEGATION_DEPTH = 4
-"""Hands that one delegated credential went through. Each costs a verification and makes the token a third longer."""
+"""Hands that one delegated credential went through. Each costs a verification and lengthens the token."""
 
 DELEGATION_RIGHTS = 16
 """Claims that one delegation narrows."""
@@ -177,7 +177,7 @@ LONG_POLLS = 10_000
 """Requests of wallets that a process lets wait at once; beyond, they are answered as things stand."""
 
 LONG_POLLS_OF_PARTY = 4
-"""Of these, one party's at one mailbox: what a wallet has broken off waits on, and nobody takes all places."""
+"""Of these, one party's at one mailbox: what a wallet broke off waits on, and nobody takes all places."""
 
 WAIT_SECONDS = 30
 """Longest time that a wallet may wait for an answer: proxies in between cut off what takes a minute."""
@@ -213,7 +213,7 @@ WALLET_BACKUP_BYTES = 64 * 1024 * 1024
 """A backup of a wallet: some ten thousand credentials of a few kB."""
 
 WALLET_PERSONAS = 64
-"""Personas of one wallet besides the one without a name: people have two or three, and each has a database."""
+"""Personas of one wallet besides the one without a name: people have two or three, each with a database."""
 
 
 # The issuer's management, and the operator's servers that it asks and tells.
@@ -426,7 +426,7 @@ TRANSFER_NAME_CHARS = 64
 """The name on a receiving card, which a person reads in a list."""
 
 MAILBOX_ANSWER_BYTES = 128 * 1024
-"""What a relay may answer a wallet: the largest payload, and display text of which every character is escaped."""
+"""What a relay may answer a wallet: the largest payload, and display text with every character escaped."""
 
 PREVIEW_BYTES = 64 * 1024
 """The page that a relay shows of a mailbox: two texts, an address and the style of the page."""

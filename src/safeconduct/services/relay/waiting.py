@@ -45,7 +45,7 @@ class Waiting:
     ) -> Iterator[tuple[Bell, int]]:
         """Give a bell, and the seconds that may be waited.
 
-        They are 0 while `limits.LONG_POLLS` others do, or the same reader does `limits.LONG_POLLS_OF_PARTY` times.
+        They are 0 while `limits.LONG_POLLS` others do, or the same reader `limits.LONG_POLLS_OF_PARTY` times.
         """
         bell = Bell(reader, known)
         bells = self._bells.setdefault(mailbox, set())
