@@ -53,6 +53,7 @@ class Mailbox:
         self.reads = 0
         self.fault: BaseException | None = None
         self.counts = True
+        self.holds = True
         self.now = 1000
 
     async def request(self, method: str, _url: str, *, headers: Any, content: bytes, **_: Any) -> Response:
@@ -65,7 +66,7 @@ class Mailbox:
             return answer(200, {"sequence": self.sequence} if self.counts else {})
         self.reads += 1
         if self.counts and headers.get("Mailbox-Known-Sequence") == str(self.sequence):
-            self.now += int(headers["Mailbox-Wait"])
+            self.now += int(headers["Mailbox-Wait"]) if self.holds else 0
             return Response(204, {}, b"")
         return answer(200, {"payload": self.payload, **({"sequence": self.sequence} if self.counts else {})})
 
@@ -206,6 +207,22 @@ def test_a13_a_relay_cannot_keep_a_wallet_busy(run: Any, mailbox: Mailbox, count
 
     assert run(steps) is None
     assert mailbox.reads <= 21
+
+
+def test_a13_a_relay_that_lets_nobody_wait_is_asked_once_a_second_and_to_the_end(
+    run: Any, mailbox: Mailbox
+) -> None:
+    """A relay with too many that wait answers at once; then the wallet waits by itself."""
+    mailbox.holds = False
+
+    async def steps(context: Context) -> Any:
+        mailbox.put(channels.seal_next(context, TAKEN, FIRST)[1])
+        record, _ = await exchanging.look(context, TAKEN)
+        return (await exchanging.receive(context, record, seconds=20))[1]
+
+    assert run(steps) is None
+    assert mailbox.now == 1020
+    assert mailbox.reads <= 22
 
 
 def test_waiting_ends_with_the_first_message(run: Any, mailbox: Mailbox) -> None:
