@@ -204,8 +204,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     id: "" for one that another wallet of the same holder made. issuer_state: the issuer's word, or
     "unreachable", "unknown" (the issuer has none of this name), "credential_gone" (the wallet can not ask any
-    more), "not_asked" (the sender signs it itself). claimed by somebody: the relay's state; pinned: whether
-    only one key can redeem it.
+    more), "not_asked" (the sender signs it itself). relay_state tells whether somebody has claimed it.
+    pinned: whether only one key can redeem it.
     """
 
     id: str
