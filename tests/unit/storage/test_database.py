@@ -282,10 +282,24 @@ def test_transactions_under_way_are_finished_before_postgres_is_closed(postgres_
     _closed_under_way(postgres_url)
 
 
+READ = Prepared(sa.select(counter.c.value).where(counter.c.name == sa.bindparam("of")))
+SET = Prepared(
+    sa.update(counter).where(counter.c.name == sa.bindparam("of")).values(value=sa.bindparam("value"))
+)
+
+
+def increment_prepared(connection: sa.Connection, name: str) -> int:
+    """As `increment`, by prepared statements."""
+    value = int(READ.first(connection, of=name).value) + 1
+    SET.run(connection, of=name, value=value)
+    return value
+
+
 def _increment_alone(url: str, times: int) -> None:
     async def work(database: Database) -> None:
-        for _ in range(times):
+        for _ in range(times // 2):
             await database.run(increment, "a")
+            await database.run_prepared(increment_prepared, "a")
 
     with_database(url, work)
 
