@@ -49,7 +49,7 @@ interop: $(READY) ## install the foreign implementations and test against them
 load: $(READY) ## let 200 wallets meet two dying issuers, 64 race for each of 1000 mailboxes; search 10^8 cards
 	@SAFECONDUCT_LOAD_WALLETS=200 SAFECONDUCT_LOAD_CARDS=100000000 \
 		SAFECONDUCT_LOAD_MAILBOXES=1000 SAFECONDUCT_LOAD_RACERS=64 $(PYTEST) tests/load
-	@SAFECONDUCT_LOAD_CRASHES=1 $(PYTEST) tests/flows/test_transfer_failures.py tests/flows/test_transfer_move.py
+	@SAFECONDUCT_LOAD_CRASHES=1 $(PYTEST) tests/flows/test_transfer_failures.py tests/flows/test_transfer_move.py tests/flows/test_transfer_levels.py
 	@SAFECONDUCT_LOAD_SHARES=500 $(PYTEST) tests/properties/test_shares.py
 
 docs: $(READY) ## check that every link, code place and test named in the documents exists
