@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -289,17 +290,23 @@ SET = Prepared(
 
 
 def increment_prepared(connection: sa.Connection, name: str) -> int:
-    """As `increment`, by prepared statements."""
+    """As `increment`, by prepared statements; others have time to come between."""
     value = int(READ.first(connection, of=name).value) + 1
+    time.sleep(0.0002)
     SET.run(connection, of=name, value=value)
     return value
 
 
-def _increment_alone(url: str, times: int) -> None:
+PREPARED = 4
+
+
+def _increment_alone(url: str, times: int, together: Barrier) -> None:
     async def work(database: Database) -> None:
-        for _ in range(times // 2):
+        together.wait(30)  # a process takes longer to begin than for all that it does
+        for _ in range(times):
             await database.run(increment, "a")
-            await database.run_prepared(increment_prepared, "a")
+            for _ in range(PREPARED):
+                await database.run_prepared(increment_prepared, "a")
 
     with_database(url, work)
 
@@ -309,11 +316,12 @@ def _two_processes(url: str) -> None:
         await database.run(create, "a")
 
     async def check(database: Database) -> None:
-        assert await database.run(read, "a") == 60
+        assert await database.run(read, "a") == 60 * (1 + PREPARED)
 
     with_database(url, prepare)
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_increment_alone, args=(url, 30)) for _ in range(2)]
+    together = context.Barrier(2)
+    processes = [context.Process(target=_increment_alone, args=(url, 30, together)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
