@@ -1,6 +1,6 @@
 """The formats that the wallet holds, as one table: how each is read, checked, shown and presented."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from safeconduct.crypto.signing import Signer
 from safeconduct.encoding import b64
 from safeconduct.errors import Malformed, Rejected, Unsupported
 from safeconduct.formats import sd_cwt, sd_jwt
+from safeconduct.formats.redaction import Path
 from safeconduct.formats.sd_cwt.claims import path_text as cwt_path
 from safeconduct.formats.sd_jwt import delegation
 from safeconduct.formats.sd_jwt.claims import path_text as jwt_path
@@ -124,46 +125,35 @@ def _check_sd_jwt(token: bytes, holder: PublicKey, trust: Trust, now: int, leewa
     checked = sd_jwt.check_issued(
         token, holder=holder, trust=trust, now=now, leeway=leeway, profiles=(sd_jwt.SD_JWT_VC,)
     )
-    return Checked(
-        claims=checked.claims.to_json(),
-        withholdable=tuple(sorted(jwt_path(path) for path in checked.redactable)),
-        expires=_seconds(checked.claims.get("exp")),
-    )
-
-
-def _present_sd_jwt(asked: Presenting) -> bytes:
-    if asked.nonce is None:
-        raise Rejected("nonce_missing", "A presentation of an SD-JWT needs the verifier's nonce.")
-    return sd_jwt.present(
-        asked.token,
-        holder=asked.holder,
-        disclose=asked.disclose,
-        audience=asked.audience,
-        nonce=asked.nonce.decode("utf-8", "replace"),
-        now=asked.now,
-    ).encode("ascii")
+    return _checked(checked.claims.to_json(), checked.redactable)
 
 
 def _check_delegated(token: bytes, holder: PublicKey, trust: Trust, now: int, leeway: int) -> Checked:
     checked = delegation.check_issued(token, holder=holder, trust=trust, now=now, types=WAIVED, leeway=leeway)
-    return Checked(
-        claims=checked.claims.to_json(),
-        withholdable=tuple(sorted(jwt_path(path) for path in checked.redactable)),
-        expires=_seconds(checked.claims.get("exp")),
-    )
+    return _checked(checked.claims.to_json(), checked.redactable)
 
 
-def _present_delegated(asked: Presenting) -> bytes:
-    if asked.nonce is None:
-        raise Rejected("nonce_missing", "A presentation of an SD-JWT needs the verifier's nonce.")
-    return delegation.present(
-        asked.token,
-        holder=asked.holder,
-        disclose=asked.disclose,
-        audience=asked.audience,
-        nonce=asked.nonce.decode("utf-8", "replace"),
-        now=asked.now,
-    ).encode("ascii")
+def _checked(claims: dict[str, Any], redactable: Collection[Path]) -> Checked:
+    withholdable = tuple(sorted(jwt_path(path) for path in redactable))
+    return Checked(claims=claims, withholdable=withholdable, expires=_seconds(claims.get("exp")))
+
+
+def _presenting(present: Callable[..., str]) -> Callable[[Presenting], bytes]:
+    """What presents an SD-JWT, delegated or not, for a verifier's nonce."""
+
+    def presented(asked: Presenting) -> bytes:
+        if asked.nonce is None:
+            raise Rejected("nonce_missing", "A presentation of an SD-JWT needs the verifier's nonce.")
+        return present(
+            asked.token,
+            holder=asked.holder,
+            disclose=asked.disclose,
+            audience=asked.audience,
+            nonce=asked.nonce.decode("utf-8", "replace"),
+            now=asked.now,
+        ).encode("ascii")
+
+    return presented
 
 
 def _seconds(value: object) -> int | None:
@@ -186,7 +176,7 @@ FORMATS: Mapping[str, Format] = {
             id=SD_JWT,
             read=_read_sd_jwt,
             check=_check_sd_jwt,
-            present=_present_sd_jwt,
+            present=_presenting(sd_jwt.present),
             media_type="application/dc+sd-jwt",
             nonce=lambda text: text.encode(),
         ),
@@ -194,7 +184,7 @@ FORMATS: Mapping[str, Format] = {
             id=DELEGATED,
             read=_read_sd_jwt,
             check=_check_delegated,
-            present=_present_delegated,
+            present=_presenting(delegation.present),
             media_type=delegation.MEDIA_TYPE,
             nonce=lambda text: text.encode(),
             issued=False,

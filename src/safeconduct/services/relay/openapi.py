@@ -10,19 +10,20 @@ from safeconduct import limits
 from safeconduct.protocols.transfer import messages
 from safeconduct.protocols.transfer.mailbox import ALREADY_CLAIMED, LIVE
 from safeconduct.settings import RelaySettings
+from safeconduct.web.openapi import (
+    NUMBER,
+    OF_JSON,
+    OF_MANAGEMENT,
+    PROBLEM,
+    TEXT,
+    Json,
+    document_itself,
+    json_response,
+    object_schema,
+    probes,
+    problems,
+)
 
-_JSON = Mapping[str, Any]
-
-_ANYWHERE = {
-    "headers_too_large": 431,
-    "header_repeated": 400,
-    "target_too_long": 414,
-    "body_too_large": 413,
-    "body_too_slow": 408,
-    "client_gone": 400,
-    "unexpected_error": 500,
-    "storage_unavailable": 503,
-}
 _OF_HEADERS = {
     "claim_missing": 400,
     "claim_malformed": 400,
@@ -31,17 +32,7 @@ _OF_HEADERS = {
     "navigation_refused": 403,
     "rate_limited": 429,
 }
-_OF_BODY = {
-    "request_id_missing": 400,
-    "content_type_unsupported": 415,
-    "json_malformed": 400,
-    "json_duplicate_member": 400,
-    "json_too_large": 400,
-    "json_too_deep": 400,
-    "json_not_object": 400,
-    "message_malformed": 400,
-    "payload_too_large": 413,
-}
+_OF_BODY = {**OF_JSON, "request_id_missing": 400, "payload_too_large": 413}
 _OF_MAILBOX = {**_OF_HEADERS, "mailbox_unknown": 404, "not_found": 404, "claim_refused": 401}
 _OF_CREATION = {
     **_OF_HEADERS,
@@ -69,11 +60,7 @@ _OF_WRITING = {
     "sequence_conflict": 409,
     "updates_used_up": 409,
 }
-_OF_MANAGEMENT = {"token_missing": 401, "token_wrong": 401, "management_disabled": 403}
-
 _UUID = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
-_TEXT = {"type": "string"}
-_NUMBER = {"type": "integer", "minimum": 0}
 
 
 def public(settings: RelaySettings) -> dict[str, Any]:
@@ -97,62 +84,38 @@ def public(settings: RelaySettings) -> dict[str, Any]:
                 "delete": _DELETE,
             },
             "/v1/picture.png": {"get": _operation("The picture of most previews.", _PICTURE, {})},
-            "/openapi.json": {"get": _operation("This document.", _described("It."), {})},
+            "/openapi.json": document_itself({}),
         },
-        "components": {"schemas": {"Problem": _PROBLEM}},
+        "components": {"schemas": {"Problem": PROBLEM}},
     }
 
 
-def _problems(codes: Mapping[str, int]) -> dict[str, _JSON]:
-    """Responses by status, each with the codes that it can have."""
-    by_status: dict[int, list[str]] = {}
-    for code, status in {**_ANYWHERE, **codes}.items():
-        by_status.setdefault(status, []).append(code)
-    return {str(status): _problem(sorted(found)) for status, found in sorted(by_status.items())}
-
-
-def _problem(codes: list[str]) -> _JSON:
-    own = {"properties": {"code": {"enum": codes}}}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, own]}
-    content = {"application/problem+json": {"schema": schema}}
-    return {"description": "Refused: " + ", ".join(codes), "content": content}
-
-
 def _operation(
-    summary: str, responses: Mapping[str, _JSON], codes: Mapping[str, int], **more: Any
+    summary: str, responses: Mapping[str, Json], codes: Mapping[str, int], **more: Any
 ) -> dict[str, Any]:
-    return {"summary": summary, **more, "responses": {**_problems(codes), **responses}}
+    return {"summary": summary, **more, "responses": {**problems(codes), **responses}}
 
 
-def _json(description: str, schema: _JSON, **more: Any) -> _JSON:
-    return {"description": description, "content": {"application/json": {"schema": schema}}, **more}
+def _described(description: str) -> dict[str, Json]:
+    return {"200": json_response(description, {"type": "object"})}
 
 
-def _described(description: str) -> dict[str, _JSON]:
-    return {"200": _json(description, {"type": "object"})}
-
-
-def _object(properties: Mapping[str, _JSON], *, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": dict(properties), "required": required}
-
-
-def _header(name: str, description: str, *, required: bool, schema: _JSON | None = None) -> _JSON:
+def _header(name: str, description: str, *, required: bool, schema: Json | None = None) -> Json:
     found = {"type": "string", "pattern": _UUID} if schema is None else schema
     return {"name": name, "in": "header", "required": required, "description": description, "schema": found}
 
 
-def _payload(settings: RelaySettings) -> _JSON:
+def _payload(settings: RelaySettings) -> Json:
     data = {"type": "string", "pattern": "^[A-Za-z0-9+/_-]+={0,2}$", "maxLength": settings.payload_chars}
     kind = {"type": "string", "pattern": "^[A-Za-z0-9._:+/-]+$", "maxLength": limits.PAYLOAD_TYPE_CHARS}
-    return _object({"type": kind, "data": data})
+    return object_schema({"type": kind, "data": data})
 
 
-def _body(schema: _JSON) -> _JSON:
+def _body(schema: Json) -> Json:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-_MAILBOX: _JSON = {
+_MAILBOX: Json = {
     "name": "id",
     "in": "path",
     "required": True,
@@ -165,10 +128,10 @@ _CLAIM = _header(
 _REQUEST_ID = _header(messages.REQUEST_ID, "The same when a request is repeated; comes back.", required=True)
 _ANY_REQUEST_ID = _header(messages.REQUEST_ID, "Comes back.", required=False)
 _ATTESTATION = _header(
-    messages.ATTESTATION, "A creation token, where the relay wants one.", required=False, schema=_TEXT
+    messages.ATTESTATION, "A creation token, where the relay wants one.", required=False, schema=TEXT
 )
 _SEQUENCE = {"type": "string", "pattern": "^[0-9]{1,9}$"}
-_TOKEN = {**_object({"type": _TEXT, "tokenData": _TEXT}), "description": "Taken and thrown away."}
+_TOKEN = {**object_schema({"type": TEXT, "tokenData": TEXT}), "description": "Taken and thrown away."}
 
 _LINKS = {
     name: {
@@ -181,35 +144,35 @@ _LINKS = {
     for name in ("readMailbox", "updateMailbox", "relinquishMailbox", "deleteMailbox")
 }
 _PUSH = {"const": False, "description": "Wait by long-polls instead."}
-_CREATED = _object({"urlLink": _TEXT, "isPushNotificationSupported": _PUSH})
-_WRITTEN = _object({"isPushNotificationSupported": _PUSH, "sequence": _NUMBER})
-_DISPLAY = _object({"title": _TEXT, "description": _TEXT, "imageURL": _TEXT})
-_PAGE: dict[str, _JSON] = {
-    status: {"description": description, "content": {"text/html": {"schema": _TEXT}}}
+_CREATED = object_schema({"urlLink": TEXT, "isPushNotificationSupported": _PUSH})
+_WRITTEN = object_schema({"isPushNotificationSupported": _PUSH, "sequence": NUMBER})
+_DISPLAY = object_schema({"title": TEXT, "description": TEXT, "imageURL": TEXT})
+_PAGE: dict[str, Json] = {
+    status: {"description": description, "content": {"text/html": {"schema": TEXT}}}
     for status, description in (
         ("200", "What the sender says of the mailbox, with Open Graph tags."),
         ("404", "There is no such mailbox, or none any more."),
         ("429", "The address has failed too often."),
     )
 }
-_PICTURE: dict[str, _JSON] = {
-    "200": {"description": "The same for every mailbox.", "content": {"image/png": {"schema": _TEXT}}}
+_PICTURE: dict[str, Json] = {
+    "200": {"description": "The same for every mailbox.", "content": {"image/png": {"schema": TEXT}}}
 }
 
 
 def _create(settings: RelaySettings) -> dict[str, Any]:
-    shown = _object(
+    shown = object_schema(
         {
             "title": {"type": "string", "maxLength": limits.DISPLAY_TITLE_CHARS},
             "description": {"type": "string", "maxLength": limits.DISPLAY_DESCRIPTION_CHARS},
             "imageURL": {"type": "string", "maxLength": limits.URL_CHARS},
         }
     )
-    configuration = _object(
+    configuration = object_schema(
         {
             "expiration": {"type": "string", "format": "date-time"},
             "accessRights": {"type": "string", "pattern": "^[RWD]{1,3}$", "default": messages.DEFAULT_RIGHTS},
-            "claimKey": {**_TEXT, "description": "Raw Ed25519 public key in base64url."},
+            "claimKey": {**TEXT, "description": "Raw Ed25519 public key in base64url."},
         },
         optional=("accessRights", "claimKey"),
     )
@@ -222,23 +185,23 @@ def _create(settings: RelaySettings) -> dict[str, Any]:
     return _operation(
         "Make a mailbox (CreateMailbox).",
         {
-            "200": _json("Its URL, to which the client adds the secret.", _CREATED, links=_LINKS),
-            "201": _json("The same request had made it.", _CREATED, links=_LINKS),
+            "200": json_response("Its URL, to which the client adds the secret.", _CREATED, links=_LINKS),
+            "201": json_response("The same request had made it.", _CREATED, links=_LINKS),
         },
         _OF_CREATION,
         operationId="createMailbox",
         parameters=[_CLAIM, _REQUEST_ID, _ATTESTATION],
-        requestBody=_body(_object(members, optional=("notificationToken", "mailboxConfiguration"))),
+        requestBody=_body(object_schema(members, optional=("notificationToken", "mailboxConfiguration"))),
     )
 
 
 def _read(settings: RelaySettings) -> dict[str, Any]:
-    answer = _object(
+    answer = object_schema(
         {
             "payload": _payload(settings),
             "displayInformation": _DISPLAY,
             "expiration": {"type": "string", "format": "date-time"},
-            "sequence": _NUMBER,
+            "sequence": NUMBER,
             "state": {"enum": list(LIVE), "description": "For the sender only."},
         },
         optional=("state",),
@@ -247,7 +210,7 @@ def _read(settings: RelaySettings) -> dict[str, Any]:
         "Read the newest message (ReadSecureContent). The first who is not the sender becomes the receiver. "
         f"Problems of later ones have the type {ALREADY_CLAIMED}. A body is ignored.",
         {
-            "200": _json("It.", answer),
+            "200": json_response("It.", answer),
             "204": {"description": "Nothing has happened since the known sequence."},
         },
         _OF_READING,
@@ -260,7 +223,7 @@ def _read(settings: RelaySettings) -> dict[str, Any]:
                 "For the first read, where the sender left a claimKey: its Ed25519 signature, in base64url, "
                 "over `sct-claim/1`, the mailbox's id and the claim, with a zero byte between them.",
                 required=False,
-                schema=_TEXT,
+                schema=TEXT,
             ),
             _header(messages.WAIT, "Seconds to wait for news.", required=False, schema=_SEQUENCE),
             _header(
@@ -278,8 +241,8 @@ def _put(settings: RelaySettings) -> dict[str, Any]:
     return _operation(
         "Put a message into the place of the one that lies there (UpdateMailbox).",
         {
-            "200": _json("Done.", _WRITTEN),
-            "201": _json("The same request had done it.", _WRITTEN),
+            "200": json_response("Done.", _WRITTEN),
+            "201": json_response("The same request had done it.", _WRITTEN),
         },
         _OF_WRITING,
         operationId="updateMailbox",
@@ -293,14 +256,14 @@ def _put(settings: RelaySettings) -> dict[str, Any]:
                 schema=_SEQUENCE,
             ),
         ],
-        requestBody=_body(_object(members, optional=("notificationToken",))),
+        requestBody=_body(object_schema(members, optional=("notificationToken",))),
     )
 
 
 _RELINQUISH = _operation(
     "Step back as the receiver, so that the next reader is bound (RelinquishMailbox). A body is ignored.",
     {
-        status: _json(description, _object({"sequence": _NUMBER}))
+        status: json_response(description, object_schema({"sequence": NUMBER}))
         for status, description in (("200", "Done."), ("201", "The same request had done it."))
     },
     {**_OF_MAILBOX, "request_id_missing": 400},
@@ -314,27 +277,7 @@ _DELETE = _operation(
     operationId="deleteMailbox",
     parameters=[_CLAIM, _ANY_REQUEST_ID],
 )
-_PROBLEM: _JSON = {
-    "type": "object",
-    "description": "RFC 9457. `code` is stable.",
-    "properties": {
-        "type": _TEXT,
-        "title": _TEXT,
-        "status": {"type": "integer"},
-        "detail": _TEXT,
-        "code": _TEXT,
-        "rule": _TEXT,
-    },
-    "required": ["type", "title", "status", "detail", "code"],
-}
-
-
-def _open(summary: str, answers: Mapping[str, str]) -> _JSON:
-    responses = {status: _json(text, _object({"status": _TEXT})) for status, text in answers.items()}
-    return {"get": {"summary": summary, "security": [], "responses": responses}}
-
-
-MANAGEMENT: _JSON = {
+MANAGEMENT: Json = {
     "openapi": "3.1.0",
     "info": {"title": "Safeconduct relay, management", "version": "1"},
     "security": [{"token": []}],
@@ -342,26 +285,19 @@ MANAGEMENT: _JSON = {
         "/mailboxes": {
             "get": _operation(
                 "How many mailboxes there are in each state.",
-                {"200": _json("Counts.", _object({"mailboxes": _object(dict.fromkeys(LIVE, _NUMBER))}))},
-                _OF_MANAGEMENT,
+                {
+                    "200": json_response(
+                        "Counts.", object_schema({"mailboxes": object_schema(dict.fromkeys(LIVE, NUMBER))})
+                    )
+                },
+                OF_MANAGEMENT,
             )
         },
-        "/openapi.json": {"get": _operation("This document.", _described("It."), _OF_MANAGEMENT)},
-        "/healthz": _open("Whether the database answers.", {"200": "It does.", "503": "It does not."}),
-        "/readyz": _open(
-            "Whether requests may be sent: the database answers, with tables of this version.",
-            {"200": "They may.", "503": "They may not."},
-        ),
-        "/metrics": {
-            "get": {
-                "summary": "Metrics for Prometheus.",
-                "security": [],
-                "responses": {"200": {"description": "Them.", "content": {"text/plain": {"schema": _TEXT}}}},
-            }
-        },
+        "/openapi.json": document_itself(OF_MANAGEMENT),
+        **probes(),
     },
     "components": {
-        "schemas": {"Problem": _PROBLEM},
+        "schemas": {"Problem": PROBLEM},
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
     },
 }

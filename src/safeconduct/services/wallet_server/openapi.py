@@ -9,19 +9,20 @@ from typing import Any
 
 from safeconduct import limits
 from safeconduct.services.wallet_server.reliability import ERRORS, HISTORY_HOURS, OUTCOMES
+from safeconduct.web.openapi import (
+    ANYWHERE,
+    NUMBER,
+    OF_JSON,
+    OF_MANAGEMENT,
+    PROBLEM,
+    TEXT,
+    Json,
+    json_response,
+    object_schema,
+    probes,
+    problems,
+)
 
-_JSON = Mapping[str, Any]
-
-_ANYWHERE = {
-    "headers_too_large": 431,
-    "header_repeated": 400,
-    "target_too_long": 414,
-    "body_too_large": 413,
-    "body_too_slow": 408,
-    "client_gone": 400,
-    "unexpected_error": 500,
-    "storage_unavailable": 503,
-}
 _OF_SESSION = {"session_unknown": 401, "rate_limited": 429}
 _OF_ISSUER = {"issuer_metadata": 502, "issuer_unreachable": 502}
 _OUTCOMES = {
@@ -51,55 +52,13 @@ _OF_FORWARDING = {
     "session_full": 429,
     "storage_full": 503,
 }
-_OF_JSON = {
-    "content_type_unsupported": 415,
-    "json_malformed": 400,
-    "json_duplicate_member": 400,
-    "json_too_large": 400,
-    "json_too_deep": 400,
-    "json_not_object": 400,
-    "message_malformed": 400,
-}
-_OF_MANAGEMENT = {"token_missing": 401, "token_wrong": 401, "management_disabled": 403}
 
 
-def _problems(codes: Mapping[str, int]) -> dict[str, _JSON]:
-    """Responses by status, each with the codes that it can have."""
-    by_status: dict[int, list[str]] = {}
-    for code, status in {**_ANYWHERE, **codes}.items():
-        by_status.setdefault(status, []).append(code)
-    return {
-        str(status): {
-            "description": "Refused: " + ", ".join(sorted(found)),
-            "content": {
-                "application/problem+json": {
-                    "schema": {
-                        "allOf": [
-                            {"$ref": "#/components/schemas/Problem"},
-                            {"properties": {"code": {"enum": sorted(found)}}},
-                        ]
-                    }
-                }
-            },
-        }
-        for status, found in sorted(by_status.items())
-    }
-
-
-def _json(description: str, schema: _JSON, **more: _JSON) -> _JSON:
-    return {"description": description, "content": {"application/json": {"schema": schema}}, **more}
-
-
-def _object(properties: Mapping[str, _JSON], *, optional: tuple[str, ...] = ()) -> _JSON:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": dict(properties), "required": required}
-
-
-def _text(most: int) -> _JSON:
+def _text(most: int) -> Json:
     return {"type": "string", "minLength": 1, "maxLength": most}
 
 
-def _header(name: str, description: str, *, required: bool = True, pattern: str = "") -> _JSON:
+def _header(name: str, description: str, *, required: bool = True, pattern: str = "") -> Json:
     schema: dict[str, Any] = {"type": "string", "pattern": pattern} if pattern else {"type": "string"}
     if required:
         schema["minLength"] = 1
@@ -107,12 +66,12 @@ def _header(name: str, description: str, *, required: bool = True, pattern: str 
 
 
 def _operation(
-    summary: str, responses: Mapping[str, _JSON], codes: Mapping[str, int], **more: Any
+    summary: str, responses: Mapping[str, Json], codes: Mapping[str, int], **more: Any
 ) -> dict[str, Any]:
-    return {"summary": summary, **more, "responses": {**_merged(_problems(codes), responses)}}
+    return {"summary": summary, **more, "responses": {**_merged(problems(codes), responses)}}
 
 
-def _merged(problems: Mapping[str, _JSON], responses: Mapping[str, _JSON]) -> dict[str, _JSON]:
+def _merged(problems: Mapping[str, Json], responses: Mapping[str, Json]) -> dict[str, Json]:
     """Where issuer and server can answer with one status, both media types stand under it."""
     merged = dict(problems)
     for status, response in responses.items():
@@ -125,8 +84,6 @@ def _merged(problems: Mapping[str, _JSON], responses: Mapping[str, _JSON]) -> di
     return merged
 
 
-_TEXT = {"type": "string"}
-_NUMBER = {"type": "integer", "minimum": 0}
 _SESSION = {"$ref": "#/components/parameters/Session"}
 _WAIT = {
     "name": "wait",
@@ -146,10 +103,10 @@ _DELIVERY_LINKS = {
     name: {"operationId": name, "parameters": {"id": "$response.body#/delivery"}}
     for name in ("readDelivery", "deleteDelivery")
 }
-_PENDING = _json(
+_PENDING = json_response(
     "No answer yet; ask for the delivery.",
-    _object({"delivery": _TEXT, "state": {"const": "pending"}}),
-    headers={"Location": {"schema": _TEXT}, "Retry-After": {"schema": _TEXT}},
+    object_schema({"delivery": TEXT, "state": {"const": "pending"}}),
+    headers={"Location": {"schema": TEXT}, "Retry-After": {"schema": TEXT}},
 )
 _SEALED = {"schema": {"type": "string", "description": "A compact JWE, which only the wallet can open."}}
 _ISSUER_HEADERS = {
@@ -157,9 +114,9 @@ _ISSUER_HEADERS = {
         "description": "`issuer`: the answer is the issuer's.",
         "schema": {"const": "issuer"},
     },
-    "Safeconduct-Delivery": {"description": "Where it can be had again.", "schema": _TEXT},
-    "Safeconduct-Wake": {"description": "The ticket for a wake-up.", "schema": _TEXT},
-    "DPoP-Nonce": {"schema": _TEXT},
+    "Safeconduct-Delivery": {"description": "Where it can be had again.", "schema": TEXT},
+    "Safeconduct-Wake": {"description": "The ticket for a wake-up.", "schema": TEXT},
+    "DPoP-Nonce": {"schema": TEXT},
 }
 _OF_THE_ISSUER = {
     "200": {
@@ -175,11 +132,11 @@ _OF_THE_ISSUER = {
         "content": {"application/jwt": _SEALED, **_PENDING["content"]},
     },
     **{
-        status: _json("The issuer's error.", {"type": "object"}, headers=_ISSUER_HEADERS)
+        status: json_response("The issuer's error.", {"type": "object"}, headers=_ISSUER_HEADERS)
         for status in (
             "4XX",
             "5XX",
-            *sorted({str(status) for status in {**_OF_FORWARDING, **_ANYWHERE}.values()}),
+            *sorted({str(status) for status in {**_OF_FORWARDING, **ANYWHERE}.values()}),
         )
     },
 }
@@ -205,30 +162,14 @@ def _forwarding(summary: str) -> dict[str, Any]:
         security=[{"accessToken": []}],
         requestBody={
             "required": True,
-            "content": {"application/jwt": {"schema": {**_TEXT, "description": "A compact JWE."}}},
+            "content": {"application/jwt": {"schema": {**TEXT, "description": "A compact JWE."}}},
         },
     )
 
 
-_COMPONENTS: _JSON = {
-    "schemas": {
-        "Problem": {
-            "type": "object",
-            "description": "RFC 9457. `code` is stable.",
-            "properties": {
-                "type": _TEXT,
-                "title": _TEXT,
-                "status": {"type": "integer"},
-                "detail": _TEXT,
-                "code": _TEXT,
-                "rule": _TEXT,
-            },
-            "required": ["type", "title", "status", "detail", "code"],
-        }
-    }
-}
+_COMPONENTS: Json = {"schemas": {"Problem": PROBLEM}}
 
-PUBLIC: _JSON = {
+PUBLIC: Json = {
     "openapi": "3.1.0",
     "info": {
         "title": "Safeconduct wallet server",
@@ -240,14 +181,14 @@ PUBLIC: _JSON = {
             "post": _operation(
                 "Begin an anonymous session; with a session's token, get it another one. A body is ignored.",
                 {
-                    "201": _json(
+                    "201": json_response(
                         "The token, and seconds that it and the session last.",
-                        _object(
+                        object_schema(
                             {
-                                "session": _TEXT,
-                                "expires_in": _NUMBER,
-                                "renewable_for": _NUMBER,
-                                "issuers": {"type": "array", "items": _TEXT},
+                                "session": TEXT,
+                                "expires_in": NUMBER,
+                                "renewable_for": NUMBER,
+                                "issuers": {"type": "array", "items": TEXT},
                             }
                         ),
                         links={
@@ -302,7 +243,7 @@ PUBLIC: _JSON = {
                 _DONE,
                 {
                     **_OF_SESSION,
-                    **_OF_JSON,
+                    **OF_JSON,
                     "issuer_not_allowed": 403,
                     "ticket_refused": 403,
                     "session_full": 429,
@@ -312,7 +253,7 @@ PUBLIC: _JSON = {
                     "required": True,
                     "content": {
                         "application/json": {
-                            "schema": _object(
+                            "schema": object_schema(
                                 {
                                     "issuer": _text(limits.URL_CHARS),
                                     "after": {
@@ -332,11 +273,11 @@ PUBLIC: _JSON = {
             "get": _operation(
                 "Take what is due; each wake-up is handed out once.",
                 {
-                    "200": _json(
+                    "200": json_response(
                         "Issuers to ask now, and seconds until the next one.",
-                        _object(
+                        object_schema(
                             {
-                                "wakeups": {"type": "array", "items": _object({"issuer": _TEXT})},
+                                "wakeups": {"type": "array", "items": object_schema({"issuer": TEXT})},
                                 "next": {"type": ["integer", "null"]},
                             }
                         ),
@@ -355,16 +296,18 @@ PUBLIC: _JSON = {
                     "200": {
                         "description": "Signed if `Accept` asks for it, else plain.",
                         "content": {
-                            "application/jwt": {"schema": _TEXT},
+                            "application/jwt": {"schema": TEXT},
                             "application/json": {"schema": {"type": "object"}},
                         },
                     }
                 },
                 {**_OF_ISSUER, "rate_limited": 429, "issuer_not_allowed": 403, "metadata_unsigned": 406},
-                parameters=[{"name": "issuer", "in": "query", "required": True, "schema": _TEXT}],
+                parameters=[{"name": "issuer", "in": "query", "required": True, "schema": TEXT}],
             )
         },
-        "/openapi.json": {"get": _operation("This document.", {"200": _json("It.", {"type": "object"})}, {})},
+        "/openapi.json": {
+            "get": _operation("This document.", {"200": json_response("It.", {"type": "object"})}, {})
+        },
     },
     "components": {
         **_COMPONENTS,
@@ -382,9 +325,9 @@ PUBLIC: _JSON = {
     },
 }
 
-_COUNTS = {"type": "object", "additionalProperties": _NUMBER}
+_COUNTS = {"type": "object", "additionalProperties": NUMBER}
 
-MANAGEMENT: _JSON = {
+MANAGEMENT: Json = {
     "openapi": "3.1.0",
     "info": {"title": "Safeconduct wallet server, management", "version": "1"},
     "security": [{"token": []}],
@@ -393,22 +336,22 @@ MANAGEMENT: _JSON = {
             "get": _operation(
                 "How requests ended, by issuer, over whole hours; rounded down, to hide rare events.",
                 {
-                    "200": _json(
+                    "200": json_response(
                         "Counts. Outcomes: "
                         + ", ".join(OUTCOMES)
                         + ". Errors: none, other, "
                         + ", ".join(sorted(ERRORS))
                         + ".",
-                        _object(
+                        object_schema(
                             {
-                                "since": _NUMBER,
-                                "before": _NUMBER,
-                                "rounded_to": _NUMBER,
+                                "since": NUMBER,
+                                "before": NUMBER,
+                                "rounded_to": NUMBER,
                                 "issuers": {
                                     "type": "array",
-                                    "items": _object(
+                                    "items": object_schema(
                                         {
-                                            "issuer": _TEXT,
+                                            "issuer": TEXT,
                                             "counts": {"type": "object", "additionalProperties": _COUNTS},
                                         }
                                     ),
@@ -417,7 +360,7 @@ MANAGEMENT: _JSON = {
                         ),
                     )
                 },
-                {**_OF_MANAGEMENT, "hours_malformed": 400},
+                {**OF_MANAGEMENT, "hours_malformed": 400},
                 parameters=[
                     {
                         "name": "hours",
@@ -430,40 +373,16 @@ MANAGEMENT: _JSON = {
         "/issuers": {
             "get": _operation(
                 "The issuers that requests are forwarded to.",
-                {"200": _json("Them.", _object({"issuers": {"type": "array", "items": _TEXT}}))},
-                _OF_MANAGEMENT,
+                {"200": json_response("Them.", object_schema({"issuers": {"type": "array", "items": TEXT}}))},
+                OF_MANAGEMENT,
             )
         },
         "/openapi.json": {
-            "get": _operation("This document.", {"200": _json("It.", {"type": "object"})}, _OF_MANAGEMENT)
+            "get": _operation(
+                "This document.", {"200": json_response("It.", {"type": "object"})}, OF_MANAGEMENT
+            )
         },
-        "/healthz": {
-            "get": {
-                "summary": "Whether the database answers.",
-                "security": [],
-                "responses": {
-                    status: _json(description, _object({"status": _TEXT}))
-                    for status, description in (("200", "It does."), ("503", "It does not."))
-                },
-            }
-        },
-        "/readyz": {
-            "get": {
-                "summary": "Whether requests may be sent: the database answers, with tables of this version.",
-                "security": [],
-                "responses": {
-                    status: _json(description, _object({"status": _TEXT}))
-                    for status, description in (("200", "They may."), ("503", "They may not."))
-                },
-            }
-        },
-        "/metrics": {
-            "get": {
-                "summary": "Metrics for Prometheus.",
-                "security": [],
-                "responses": {"200": {"description": "Them.", "content": {"text/plain": {"schema": _TEXT}}}},
-            }
-        },
+        **probes(),
     },
     "components": {
         **_COMPONENTS,
