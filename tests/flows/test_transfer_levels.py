@@ -286,11 +286,11 @@ def test_s3_the_code_is_worth_nothing_before_it_is_pinned_nor_to_another_key_aft
         assert isinstance(given, Given)
         stolen = offered(given)
         async with stage.actor("thief") as thief:
-            assert await refusal(thief.wallet.accept(stolen)) == "grant_refused"
+            assert await refusal(thief.wallet.accept(stolen, configuration="car_jwt")) == "grant_refused"
             await awaits(receiver, link)
             await compare(sender, shared, receiver)
             held = await receiver.receive(link)
-            assert await refusal(thief.wallet.accept(stolen)) == "grant_refused"
+            assert await refusal(thief.wallet.accept(stolen, configuration="car_jwt")) == "grant_refused"
             assert await thief.wallet.list() == ()
         assert held.issuer == given.issuer
 
@@ -525,7 +525,7 @@ def test_a39_what_stops_it_is_the_comparison_alone(tmp_path: Path) -> None:
         stolen = offered(offer.credential_offer)
         async with stage.actor("thief") as thief:
             key = json.dumps(middle.own.to_jwk(private=True)).decode()
-            assert isinstance(await thief.wallet.accept(stolen, key=key), Held)
+            assert isinstance(await thief.wallet.accept(stolen, key=key, configuration="car_jwt"), Held)
 
     play(tmp_path, scene)
 
@@ -735,7 +735,7 @@ def test_s4_the_offer_itself_is_worth_nothing_without_the_key(tmp_path: Path) ->
         given = await record(sender, shared.id)
         assert isinstance(given, Given)
         async with stage.actor("thief") as thief:
-            code = await refusal(thief.wallet.accept(offered(given)))
+            code = await refusal(thief.wallet.accept(offered(given), configuration="car_jwt"))
             assert code in ("issuer_unwilling", "credential_denied")
             assert await thief.wallet.list() == ()
         assert await stage.standings() == ["valid"]
@@ -751,7 +751,7 @@ def test_s4_the_issuer_is_what_refuses_another_key(tmp_path: Path) -> None:
         given = await record(sender, shared.id)
         assert isinstance(given, Given)
         async with stage.actor("thief") as thief:
-            assert isinstance(await thief.wallet.accept(offered(given)), Held)
+            assert isinstance(await thief.wallet.accept(offered(given), configuration="car_jwt"), Held)
 
     play(tmp_path, scene)
 
