@@ -22,7 +22,7 @@ from safeconduct.services.issuer.fetchers import Fetchers
 KINDS = """
 [[configurations]]
 id = "car_cwt"
-also = {{ car_jwt = "dc+sd-jwt" }}
+also = {{ {also} }}
 vct = "https://issuer.example/car"
 validity = 2592000
 status = {status}
@@ -57,10 +57,25 @@ FORMATS = {"car_cwt": SD_CWT, "car_jwt": SD_JWT}
 
 
 def sharing_settings(
-    folder: Path, *, sharing: str = SHARING, status: bool = True, more: str = "", **settings: Any
+    folder: Path,
+    *,
+    sharing: str = SHARING,
+    status: bool = True,
+    more: str = "",
+    also: bool = True,
+    **settings: Any,
 ) -> dict[str, Any]:
-    """Settings of an issuer whose cars can be shared; with `sharing` = "" they cannot."""
-    (folder / "kinds.toml").write_text(KINDS.format(sharing=sharing, status=str(status).lower(), more=more))
+    """Settings of an issuer whose cars can be shared; with `sharing` = "" they cannot.
+
+    also: whether they come in both formats, or as SD-CWT only.
+    """
+    text = KINDS.format(
+        sharing=sharing,
+        status=str(status).lower(),
+        more=more,
+        also='car_jwt = "dc+sd-jwt"' if also else "",
+    )
+    (folder / "kinds.toml").write_text(text)
     return {"configurations": folder / "kinds.toml", "status_list_uri": LISTS, **settings}
 
 

@@ -296,3 +296,21 @@ def test_a33_another_wallet_of_the_holder_lists_and_revokes(tmp_path: Path) -> N
         assert sorted(await stage.standings()) == ["invalid", "valid"]
 
     play(tmp_path, scene)
+
+
+@pytest.mark.parametrize(("wanted", "taken"), [(None, "car_cwt"), ("car_jwt", "car_jwt")])
+def test_the_receiver_chooses_among_the_formats_of_the_right(
+    tmp_path: Path, wanted: str | None, taken: str
+) -> None:
+    """The sender need not know what the receiver's wallet can hold; without a choice it is the sender's."""
+
+    async def scene(stage: Stage, sender: Actor, receiver: Actor) -> None:
+        car = await stage.give_car(sender, "car_cwt")
+        shared = await sender.wallet.share(car, Wish(level="link", entitlements=("trunk",)))
+        held = await receiver.receive(shared.link, configuration=wanted)
+        assert held.configuration == taken
+        shown = await receiver.wallet.show(held.id)
+        assert shown.claims["access_rights"] == ["trunk"]
+        assert receiver.asked[-1].configurations == ("car_cwt", "car_jwt")
+
+    play(tmp_path, scene)

@@ -75,7 +75,10 @@ async def follow(
     _check_server(context, terms)
     hint = invitation.grant.authorization_server
     issuer = await _meet(context, invitation.issuer, terms, server=hint)
-    chosen = issuers.choose_configuration(issuer.metadata, invitation.configurations, configuration)
+    if configuration is None and invitation.gives == "one":
+        chosen = issuers.choose_format(issuer.metadata, invitation.configurations)
+    else:
+        chosen = issuers.choose_configuration(issuer.metadata, invitation.configurations, configuration)
     line = IssuerLine(context, issuer, dpop_key)
     grant = await _granted(context, line, issuer, chosen, invitation, terms)
     return await _obtain(context, line, issuer, chosen, grant, terms, server=hint, name=name)

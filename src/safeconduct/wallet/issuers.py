@@ -131,12 +131,28 @@ def choose_configuration(
     format_unsupported.
     """
     if wanted is None and len(offered) > 1:
-        raise Rejected(
-            "configuration_ambiguous", "The offer holds several credentials; name one by its configuration."
-        )
+        raise _ambiguous()
     if wanted is not None and wanted not in offered:
         raise Rejected("configuration_not_offered", "The offer does not hold this credential.")
     return usable_configuration(metadata, wanted or offered[0])
+
+
+def choose_format(metadata: IssuerMetadata, offered: tuple[str, ...]) -> CredentialConfiguration:
+    """Return the first configuration of an offer that this wallet can hold.
+
+    offered: one credential in several formats. Raises Unsupported: format_unsupported; Rejected:
+    configuration_unknown, configuration_ambiguous (they are of several types).
+    """
+    usable: list[CredentialConfiguration] = []
+    for identifier in offered:
+        try:
+            usable.append(usable_configuration(metadata, identifier))
+        except Unsupported:
+            if identifier == offered[-1] and not usable:
+                raise
+    if len({one.vct for one in usable}) > 1:
+        raise _ambiguous()
+    return usable[0]
 
 
 def usable_configuration(metadata: IssuerMetadata, identifier: str) -> CredentialConfiguration:
@@ -149,6 +165,12 @@ def usable_configuration(metadata: IssuerMetadata, identifier: str) -> Credentia
     if JWT_PROOF not in configuration.proof_algorithms:
         raise Unsupported("format_unsupported", "The credential is of a format that this wallet cannot hold.")
     return configuration
+
+
+def _ambiguous() -> Rejected:
+    return Rejected(
+        "configuration_ambiguous", "The offer holds several credentials; name one by its configuration."
+    )
 
 
 class _Found(msgspec.Struct, frozen=True):

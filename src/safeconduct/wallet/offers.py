@@ -38,12 +38,16 @@ Ask = Callable[[Question], bool]
 
 
 class Invitation(msgspec.Struct, frozen=True):
-    """An offer that the wallet can follow. tx_code: the one to send, None if none is asked for."""
+    """An offer that the wallet can follow. tx_code: the one to send, None if none is asked for.
+
+    gives: "each" of its configurations; or only "one", because they are one credential in several formats.
+    """
 
     issuer: str
     configurations: tuple[str, ...]
     grant: PreAuthorizedGrant | AuthorizationCodeGrant
     tx_code: str | None
+    gives: Literal["each", "one"] = "each"
 
     def __repr__(self) -> str:
         return "<Invitation>"

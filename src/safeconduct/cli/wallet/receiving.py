@@ -181,8 +181,7 @@ def _describe(question: "ShareQuestion") -> None:
             output.note("It is written as the drafts say: the relay could repeat or return messages.")
     else:
         output.note(f"Issuer:       {question.issuer}{'' if question.known else '   (new to this wallet)'}")
-        for configuration in question.configurations:
-            output.note(f"Credential:   {configuration}")
+        output.note(f"Credential:   {' or '.join(question.configurations)}")
         if question.expires is not None:
             output.note(f"Good until:   {date(question.expires)}")
         if question.mode == "move":

@@ -90,7 +90,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     validity: seconds. rounding: seconds. decoys: how many are added. status: whether it has a place in a
     status list. source: who knows the claims; None if they come with the offer. sharing: on which terms
-    holders share it; None: they do not.
+    holders share it; None: they do not. formats: configuration ids of the same credential in each format, its
+    own first.
     """
 
     configuration: CredentialConfiguration
@@ -100,6 +101,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     status: bool = False
     source: SourceSettings | None = None
     sharing: SharingRules | None = None
+    formats: tuple[str, ...] = ()
 
 
 Catalogue = Mapping[str, Kind]
@@ -267,6 +269,7 @@ def _kind(described: _Described, name: str, format_: Format, maker: _Maker) -> K
         status=described.status,
         source=described.source,
         sharing=sharing,
+        formats=(name, *(one for one in _formats(described) if one != name)),
     )
 
 

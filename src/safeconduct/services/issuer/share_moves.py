@@ -1,13 +1,16 @@
 """The two credentials of a move: never are both valid, and never neither when it fails.
 
-What a holder was issued for one offer may be several deliveries: a move takes all of them of its kind, and
-what credit the offer has left for more. Each function is part of a transaction that the caller has open.
+What a holder was issued for one offer may be several deliveries, in several formats: a move takes all of them
+that are the same credential, and what credit the offer has left for more. Each function is part of a
+transaction that the caller has open.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
+from safeconduct.encoding import json
 from safeconduct.errors import Rejected
 from safeconduct.ids import Random
 from safeconduct.services.issuer.tables import identifiers, issued, shares, transactions
@@ -26,13 +29,13 @@ def suspend_sender(connection: Connection, share: Row[Any], random: Random) -> b
 
     It cannot if one of the credentials was suspended before: whoever lifts it would lift that as well.
     """
-    standings = places.standings(connection, sender_holds(connection, share.parent_id))
+    standings = places.standings(connection, _held(connection, share))
     if "suspended" in standings.values() or standings.get(share.parent_id) != "valid":
         return False
     for one, standing in standings.items():
         if standing == "valid":
             places.change_standing(connection, one, "suspended", random)
-    _set_credit(connection, share.parent_id, sign=-1)
+    _set_credit(connection, share, sign=-1)
     return True
 
 
@@ -41,20 +44,20 @@ def lift_suspension(connection: Connection, share: Row[Any], random: Random) -> 
 
     Nothing is reinstated that management wants suspended.
     """
-    _set_credit(connection, share.parent_id, sign=1)
+    _set_credit(connection, share, sign=1)
     if share.held:
         return
-    for one, standing in places.standings(connection, sender_holds(connection, share.parent_id)).items():
+    for one, standing in places.standings(connection, _held(connection, share)).items():
         if standing == "suspended":
             places.change_standing(connection, one, "valid", random)
 
 
 def complete_move(connection: Connection, share: Row[Any], random: Random) -> list[str]:
     """Revokes what the sender holds and puts the receiver's in its place; returns the ids of what it held."""
-    held = sender_holds(connection, share.parent_id)
+    held = _held(connection, share)
     for one in places.standings(connection, held):
         places.change_standing(connection, one, "invalid", random)
-    _set_credit(connection, share.parent_id, sign=0)
+    _set_credit(connection, share, sign=0)
     connection.execute(
         update(shares)
         .where(shares.c.issued_id == share.parent_id, shares.c.state == "issued")
@@ -69,26 +72,23 @@ def complete_move(connection: Connection, share: Row[Any], random: Random) -> li
     return held
 
 
-def sender_holds(connection: Connection, parent_id: str) -> list[str]:
-    """Returns the ids of all that was issued for the offer that a credential is of, and is of its kind."""
-    query = select(issued.c.grant_id, issued.c.configuration_id).where(issued.c.id == parent_id)
-    parent = connection.execute(query).first()
-    if parent is None or parent.grant_id is None:
+def sender_holds(connection: Connection, parent_id: str, formats: Collection[str]) -> list[str]:
+    """Returns the ids of all that was issued for the offer that a credential is of.
+
+    formats: the configurations that are the same credential.
+    """
+    grant_id = _grant_of(connection, parent_id)
+    if grant_id is None:
         return [parent_id]
-    same = select(issued.c.id).where(
-        issued.c.grant_id == parent.grant_id, issued.c.configuration_id == parent.configuration_id
-    )
+    same = select(issued.c.id).where(issued.c.grant_id == grant_id, issued.c.configuration_id.in_(formats))
     return list(connection.execute(same.order_by(issued.c.id)).scalars())
 
 
 def unsettled_moves(connection: Connection, issued_id: str) -> list[Row[Any]]:
     """Returns the rows of the moves because of which a credential is suspended."""
-    query = select(shares).where(
-        shares.c.parent_id.in_(sender_holds(connection, issued_id)),
-        shares.c.mode == "move",
-        shares.c.state == "issued",
-    )
-    return list(connection.execute(query))
+    query = select(issued.c.grant_id, issued.c.configuration_id).where(issued.c.id == issued_id)
+    one = connection.execute(query).first()
+    return [] if one is None or one.grant_id is None else _moves_of(connection, *one)
 
 
 def override_move(connection: Connection, issued_id: str, to: Standing) -> bool:
@@ -110,40 +110,49 @@ def override_move(connection: Connection, issued_id: str, to: Standing) -> bool:
 
 def is_moving(connection: Connection, grant_id: str, configuration_id: str) -> bool:
     """Returns whether what an offer gave is being moved, so that it gives no more until that is settled."""
+    return bool(_moves_of(connection, grant_id, configuration_id))
+
+
+def _moves_of(connection: Connection, grant_id: str, configuration_id: str) -> list[Row[Any]]:
     query = (
-        select(shares.c.id)
+        select(shares)
         .join(issued, issued.c.id == shares.c.parent_id)
-        .where(
-            issued.c.grant_id == grant_id,
-            issued.c.configuration_id == configuration_id,
-            shares.c.mode == "move",
-            shares.c.state == "issued",
-        )
+        .where(issued.c.grant_id == grant_id, shares.c.mode == "move", shares.c.state == "issued")
     )
-    return connection.execute(query).first() is not None
+    return [share for share in connection.execute(query) if configuration_id in _formats(share)]
 
 
-def _set_credit(connection: Connection, parent_id: str, *, sign: int) -> None:
+def _held(connection: Connection, share: Row[Any]) -> list[str]:
+    return sender_holds(connection, share.parent_id, _formats(share))
+
+
+def _formats(share: Row[Any]) -> list[str]:
+    return list(json.loads(share.formats))
+
+
+def _grant_of(connection: Connection, issued_id: str) -> str | None:
+    grant_id: str | None = connection.execute(
+        select(issued.c.grant_id).where(issued.c.id == issued_id)
+    ).scalar()
+    return grant_id
+
+
+def _set_credit(connection: Connection, share: Row[Any], *, sign: int) -> None:
     """Makes what more the sender could get unusable (-1), usable again (1), or nothing (0).
 
     Nothing is good for less than no credential, so the sign hides how many without forgetting it.
     """
-    query = select(issued.c.grant_id, issued.c.configuration_id).where(issued.c.id == parent_id)
-    parent = connection.execute(query).first()
-    if parent is None or parent.grant_id is None:
+    grant_id, formats = _grant_of(connection, share.parent_id), _formats(share)
+    if grant_id is None:
         return
     connection.execute(
         update(identifiers)
-        .where(
-            identifiers.c.grant_id == parent.grant_id,
-            identifiers.c.configuration_id == parent.configuration_id,
-        )
+        .where(identifiers.c.grant_id == grant_id, identifiers.c.configuration_id.in_(formats))
         .values(remaining=func.abs(identifiers.c.remaining) * sign)
     )
     if sign == 0:
         connection.execute(
             delete(transactions).where(
-                transactions.c.grant_id == parent.grant_id,
-                transactions.c.configuration_id == parent.configuration_id,
+                transactions.c.grant_id == grant_id, transactions.c.configuration_id.in_(formats)
             )
         )

@@ -13,7 +13,7 @@ from safeconduct.services.issuer import share_life
 from safeconduct.services.issuer.grant_store import token_invalid
 from safeconduct.services.issuer.share_moves import suspend_sender
 from safeconduct.services.issuer.shares import Level, Mode
-from safeconduct.services.issuer.tables import grants, tokens
+from safeconduct.services.issuer.tables import grants, identifiers, tokens
 
 
 class ShareTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +116,8 @@ def deliver(
 ) -> None:
     """Notes that the receiver's credential leaves; of a move, the sender's is suspended with it.
 
+    The offer gives no more, in no other format either.
+
     holders: thumbprints of the keys that it is bound to. revocable: whether it has a place in a status list.
     Raises InvalidToken "token_invalid" (the lease is over, or the share); InvalidProof
     "proof_key_not_pinned"; CredentialRequestDenied "parent_invalid", "share_not_revocable".
@@ -132,7 +134,13 @@ def deliver(
         raise CredentialRequestDenied("parent_invalid", "The sender's credential is not valid.")
     settled_at = now + share.lease if share.mode == "move" else share.credential_expires
     share_life.step(connection, share, "deliver", issued_id=issued_id, jkt=None, due_at=settled_at)
+    _use_up(connection, share)
     _outlive(connection, share, settled_at if share.mode == "move" else 0)
+
+
+def _use_up(connection: Connection, share: Row[Any]) -> None:
+    rest = identifiers.c.grant_id == share.grant_id, identifiers.c.remaining > 0
+    connection.execute(update(identifiers).where(*rest).values(remaining=0))
 
 
 def _outlive(connection: Connection, share: Row[Any], last: int) -> None:

@@ -50,8 +50,10 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewShare(msgspec.Struct, frozen=True, kw_only=True):
-    """A share to be made. grant: its offer, of one configuration; its tenant and times are the share's.
+    """A share to be made. grant: its offer, whose tenant and times are the share's.
 
+    The offer's configurations are the same credential in each format, first that of the sender's: the
+    receiver gets one of them.
     jkt: for level `key`. entitlements: None for a kind whose rights cannot be narrowed. request_digest: of
     the sender's name for the request; None without one. not_before, credential_expires: of the receiver's
     credential; parent_expires: of the sender's. max_receivers: live shares that a credential may have at
@@ -78,8 +80,8 @@ class NewShare(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("A share has a thumbprint from the start if it is bound to a known key.")
         if (self.level == "pin") != (self.grant.tx_digest is not None):
             raise ValueError("A share has a transaction code if it is bound by one.")
-        if len(self.grant.configuration_ids) != 1 or self.grant.deferred:
-            raise ValueError("A share is of one credential, and issued at once.")
+        if not self.grant.configuration_ids or self.grant.deferred:
+            raise ValueError("A share is of a credential, and issued at once.")
 
     def __repr__(self) -> str:
         return f"<NewShare, a {self.mode} by {self.level}>"
@@ -165,6 +167,7 @@ def create_share(
         "grant_id": new.grant.id,
         "parent_id": new.parent_id,
         "configuration_id": new.grant.configuration_ids[0],
+        "formats": json.dumps(new.grant.configuration_ids).decode(),
         "mode": new.mode,
         "level": new.level,
         "state": "pending",
@@ -343,10 +346,10 @@ def _check_within(new: NewShare, gave: Row[Any] | None) -> None:
 
 
 def _check_room(connection: Connection, new: NewShare, *, now: int, random: Random) -> None:
-    """Counts the shares of all that the holder has of one offer: copies give no more room."""
+    """Counts the shares of all that the holder has of one offer, in any format: copies give no more room."""
     known = [
         share
-        for one in share_moves.sender_holds(connection, new.parent_id)
+        for one in share_moves.sender_holds(connection, new.parent_id, new.grant.configuration_ids)
         for share in share_life.lapse_all_of(connection, one, now=now, random=random)
     ]
     own = {share.request_digest for share in known if share.parent_id == new.parent_id}

@@ -110,7 +110,7 @@ class Shares:
         not_before, expires = _given_times(shown, request, now)
         secrets = self._new_secrets(request)
         new = NewShare(
-            grant=self._grant(shown, request, claims, secrets, now=now, last=expires),
+            grant=self._grant(shown, request, kind, claims, secrets, now=now, last=expires),
             id=self._share_id(request),
             parent_id=shown.parent.issued_id,
             mode=request.mode,
@@ -214,18 +214,19 @@ class Shares:
         self,
         shown: ShownParent,
         request: ShareRequest,
+        kind: Kind,
         claims: bytes,
         secrets: "_Secrets",
         *,
         now: int,
         last: int,
     ) -> NewGrant:
-        """The offer. last: when the new credential ends, which it does not outlive."""
+        """The offer, of the same in every format. last: when what it gives ends; it does not outlive that."""
         lifetime = min(request.lifetime or self._settings.share_lifetime, self._settings.share_lifetime)
         return NewGrant(
             tenant=self.url,
             id=self.tenant.random(_ID_BYTES).hex(),
-            configuration_ids=(shown.parent.configuration_id,),
+            configuration_ids=kind.formats,
             claims=claims,
             code_digest=digest_of(secrets.code),
             reference_digest=None,
@@ -254,7 +255,7 @@ class Shares:
         return offer_members(
             CredentialOffer(
                 credential_issuer=self.url,
-                credential_configuration_ids=(kind.configuration.id,),
+                credential_configuration_ids=kind.formats,
                 pre_authorized=PreAuthorizedGrant(code=secrets.code, tx_code=secrets.announced),
             )
         )

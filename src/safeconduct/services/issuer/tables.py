@@ -273,6 +273,7 @@ shares = Table(
     Column("parent_id", Text, nullable=False, index=True),
     Column("issued_id", Text, index=True),
     Column("configuration_id", Text, nullable=False),
+    Column("formats", Text, nullable=False),
     Column("mode", Text, nullable=False),
     Column("level", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -292,6 +293,7 @@ shares = Table(
 )
 """Shares of credentials by their holders. parent_id, issued_id: what was issued to sender and receiver.
 
+formats: JSON, the configurations that are the same in each format, of which the receiver takes one.
 depth: 1 for a share of a credential that the issuer itself offered. jkt: thumbprint of the proof key that the
 receiver must have, erased when it was issued or nothing will be. entitlements: JSON, the rights that the
 receiver gets; NULL: not narrowed. request_digest: of the sender's name for its request.

@@ -86,7 +86,9 @@ async def redeem(context: Context, taken: Taken, terms: Terms) -> Held | Waiting
     if not taken.dpop_key:
         taken = msgspec.structs.replace(taken, dpop_key=key_text(context.new_key(DPOP_ALGORITHM)))
     taken = await exchanging.keep(context, msgspec.structs.replace(taken, stage="redeeming"))
-    invitation = Invitation(offer.credential_issuer, offer.credential_configuration_ids, grant, code)
+    invitation = Invitation(
+        offer.credential_issuer, offer.credential_configuration_ids, grant, code, gives="one"
+    )
     try:
         outcome = await accept.follow(
             context,

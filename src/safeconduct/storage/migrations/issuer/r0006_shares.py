@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("parent_id", sa.Text, nullable=False, index=True),
         sa.Column("issued_id", sa.Text, index=True),
         sa.Column("configuration_id", sa.Text, nullable=False),
+        sa.Column("formats", sa.Text, nullable=False),
         sa.Column("mode", sa.Text, nullable=False),
         sa.Column("level", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
