@@ -138,7 +138,6 @@ PRESENTED = [
 ]
 
 
-@pytest.mark.skipif("SAFECONDUCT_SCHEMATHESIS_EXAMPLES" not in os.environ, reason="part of `make fuzz`")
 def test_the_shares_of_an_issuer(tmp_path: Path) -> None:
     with live_issuer(tmp_path) as site:
         hold(
