@@ -105,20 +105,25 @@ def parse_contact(text: str, *, now: int) -> ContactCard:
 
 
 def check_name(name: str) -> str:
-    """Returns a name that a list can show: no control, format or line characters, nothing but spaces.
+    """Returns a name that a list can show: all of it is seen, and nothing beside it is changed.
 
     Raises Malformed "contact_name_unacceptable".
     """
     normal = unicodedata.normalize("NFC", name) if len(name) <= limits.TRANSFER_NAME_CHARS else ""
-    hidden = any(unicodedata.category(character) in _HIDDEN for character in normal)
-    if not normal.strip() or hidden or len(normal) > limits.TRANSFER_NAME_CHARS:
+    shown = normal.strip()
+    hidden = any(unicodedata.category(one) in _HIDDEN or one in _BLANK for one in normal)
+    dangling = unicodedata.category(shown[:1] or " ").startswith("M")
+    if not shown or hidden or dangling or len(normal) > limits.TRANSFER_NAME_CHARS:
         raise Malformed("contact_name_unacceptable", "The name on the card is empty, too long or not text.")
-    return normal.strip()
+    return shown
 
 
 # Controls and formats (also those that turn the direction of writing), surrogates, private and unassigned
 # characters, line and paragraph separators.
 _HIDDEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+
+# Letters, marks and signs that show nothing: of Hangul and Khmer, a joiner, and Braille without a dot.
+_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 
 class _Claims(msgspec.Struct, frozen=True):

@@ -179,6 +179,14 @@ def test_a_name_has_one_spelling_and_no_space_round_it() -> None:
         "\ud800",
         "\ue000",
         "\u0378",
+        "\u3164",  # Hangul filler: a letter that shows nothing
+        "Ann\u3164",  # would stand beside "Ann" as a second one
+        "Ann\uffa0\u115f",
+        "A\u034fnn",
+        "\u2800",
+        "Ann\n",
+        "\u20ddAnn",
+        "\u0301Ann",  # would change what stands before it
     ],
 )
 def test_names_that_lists_cannot_show_are_refused(name: str) -> None:
