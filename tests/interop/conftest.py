@@ -65,3 +65,15 @@ def previews_peer() -> Iterator[Peer]:
 def linkpreview_peer() -> Iterator[Peer]:
     """linkpreview (PyPI)."""
     yield from opened("linkpreview")
+
+
+@pytest.fixture(scope="module")
+def transfer_peer() -> Iterator[Peer]:
+    """Another maker's side of transfers, with @sphereon/oid4vci-client and @openid4vc/openid4vci (npm)."""
+    yield from opened("transfer")
+
+
+@pytest.fixture(scope="module")
+def health_card_peer() -> Iterator[Peer]:
+    """@sd-jwt/jwt-status-list (npm), among others."""
+    yield from opened("health_card")

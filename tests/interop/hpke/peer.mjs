@@ -1,5 +1,5 @@
 import { serve } from '../serve.mjs'
-import { createCipheriv, createDecipheriv, createHash, createPrivateKey, createPublicKey, hkdfSync, randomBytes } from 'node:crypto'
+import { openMessage, sealMessage, sha256, transfer } from '../messages.mjs'
 
 // After serve.mjs, because it wants globalThis.crypto when it loads.
 const hpke = await import('@hpke/core')
@@ -11,8 +11,6 @@ const bytes = (given) => Buffer.from(given?.hex ?? '', 'hex')
 const array = (buffer) => new Uint8Array(buffer).buffer
 const hex = (data) => ({ hex: Buffer.from(data).toString('hex') })
 const utf8 = (text) => Buffer.from(text, 'utf8')
-const sha256 = (...parts) => createHash('sha256').update(Buffer.concat(parts)).digest()
-const hkdf = (secret, salt, info) => Buffer.from(hkdfSync('sha256', secret, salt, utf8(info), 32))
 
 const suiteOf = ({ kem, aead }) =>
   new hpke.CipherSuite({ kem: new KEMS[kem](), kdf: new hpke.HkdfSha256(), aead: new AEADS[aead]() })
@@ -31,24 +29,6 @@ const recipient = async (suite, given) =>
     enc: array(bytes(given.enc)),
     recipientKey: await suite.kem.deserializePrivateKey(array(bytes(given.key)))
   })
-
-// A transfer, from its description and not from the project's code.
-const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
-
-function transfer(secret) {
-  const seed = hkdf(secret, utf8('sct/2'), 'claim')
-  const key = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: 'der', type: 'pkcs8' })
-  const claim = Buffer.from(createPublicKey(key).export({ format: 'jwk' }).x, 'base64url')
-  const context = sha256(utf8('sct/2 ctx'), claim)
-  return { claim, context, psk: hkdf(secret, Buffer.alloc(0), 'hpke psk') }
-}
-
-const number = (n) => {
-  const written = Buffer.alloc(4)
-  written.writeUInt32BE(n)
-  return written
-}
-const associated = (context, direction, n) => Buffer.concat([utf8('sct/2'), context, utf8(direction), n])
 
 await serve({
   async seal(given) {
@@ -75,24 +55,11 @@ await serve({
   },
 
   async sealMessage({ secret, direction, n, text }) {
-    const { context } = transfer(bytes(secret))
-    const iv = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', hkdf(bytes(secret), context, `msg ${direction}`), iv)
-    cipher.setAAD(associated(context, direction, number(n)))
-    const ciphertext = Buffer.concat([cipher.update(utf8(text)), cipher.final(), cipher.getAuthTag()])
-    return Buffer.concat([Buffer.of(2), number(n), iv, ciphertext]).toString('base64')
+    return sealMessage(bytes(secret), direction, n, text)
   },
 
   async openMessage({ secret, direction, data }) {
-    const { context } = transfer(bytes(secret))
-    const sealed = Buffer.from(data, 'base64')
-    const n = sealed.subarray(1, 5)
-    const key = hkdf(bytes(secret), context, `msg ${direction}`)
-    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(5, 17))
-    decipher.setAAD(associated(context, direction, n))
-    decipher.setAuthTag(sealed.subarray(-16))
-    const text = Buffer.concat([decipher.update(sealed.subarray(17, -16)), decipher.final()])
-    return { version: sealed[0], n: n.readUInt32BE(), text: text.toString('utf8') }
+    return openMessage(bytes(secret), direction, data)
   },
 
   async compare({ secret, senderKey, senderRandom, receiverKey, receiverRandom, thumbprint }) {
