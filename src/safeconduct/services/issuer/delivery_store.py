@@ -285,7 +285,7 @@ def deliver(
         return before
     _use_credit(connection, cost.identifier_digest, delivery.count)
     if grant.share_id is not None:
-        share_redemption.deliver(
+        last = share_redemption.deliver(
             connection,
             grant.share_id,
             delivery.made.issued_id,
@@ -294,6 +294,7 @@ def deliver(
             now=now,
             random=random,
         )
+        delivery = msgspec.structs.replace(delivery, expires_at=max(delivery.expires_at, last))
     _note(connection, delivery, grant.state, now)
     return delivery.made
 

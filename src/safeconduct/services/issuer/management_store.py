@@ -143,6 +143,7 @@ def decide(connection: Connection, tenant: str, transaction_id: str, verdict: Ve
 
 
 def _change(connection: Connection, issued_id: str, to: Standing, random: Random, *, now: int) -> int:
+    share_life.settle_due(connection, issued_id, now=now, random=random)
     if share_moves.override_move(connection, issued_id, to):
         return 0
     changed = places.change_standing(connection, issued_id, to, random)

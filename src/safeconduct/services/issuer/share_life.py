@@ -16,7 +16,7 @@ from safeconduct.services.issuer import grants as grant_life
 from safeconduct.services.issuer import shares as life
 from safeconduct.services.issuer.grant_store import move_by_id, revoke
 from safeconduct.services.issuer.share_errors import ShareRefused
-from safeconduct.services.issuer.share_moves import complete_move, lift_suspension
+from safeconduct.services.issuer.share_moves import complete_move, lift_suspension, unsettled_moves
 from safeconduct.services.issuer.tables import deliveries, grants, issued, shares
 from safeconduct.storage.status import places
 
@@ -158,6 +158,13 @@ def lapse_all_of(connection: Connection, parent_id: str, *, now: int, random: Ra
     if before == [(share.id, share.state) for share in after]:
         return found
     return shares_of(connection, parent_id)  # one that ends may end others
+
+
+def settle_due(connection: Connection, issued_id: str, *, now: int, random: Random) -> None:
+    """As `lapse`, for what decides how a credential stands: its own share, and moves of what is held."""
+    gave = share_that_gave(connection, issued_id)
+    for share in (*unsettled_moves(connection, issued_id), *(() if gave is None else (gave,))):
+        lapse(connection, share, now=now, random=random)
 
 
 def parent_stands(connection: Connection, share: Row[Any], *, now: int) -> bool:

@@ -113,10 +113,11 @@ def deliver(
     revocable: bool,
     now: int,
     random: Random,
-) -> None:
+) -> int:
     """Notes that the receiver's credential leaves; of a move, the sender's is suspended with it.
 
-    The offer gives no more, in no other format either.
+    The offer gives no more, in no other format either. Returns the second until which the same may at least
+    be asked for again: of a move, until it is settled, or an answer that is lost would leave nobody with any.
 
     holders: thumbprints of the keys that it is bound to. revocable: whether it has a place in a status list.
     Raises InvalidToken "token_invalid" (the lease is over, or the share); InvalidProof
@@ -135,7 +136,9 @@ def deliver(
     settled_at = now + share.lease if share.mode == "move" else share.credential_expires
     share_life.step(connection, share, "deliver", issued_id=issued_id, jkt=None, due_at=settled_at)
     _use_up(connection, share)
-    _outlive(connection, share, settled_at if share.mode == "move" else 0)
+    last = settled_at if share.mode == "move" else 0
+    _outlive(connection, share, last)
+    return last
 
 
 def _use_up(connection: Connection, share: Row[Any]) -> None:

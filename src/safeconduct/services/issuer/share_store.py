@@ -155,6 +155,7 @@ def create_share(
     "sharing_too_deep"; EntitlementExceedsParent; ValidityExceedsParent; ShareExists "share_exists";
     TooManyShares "too_many_shares".
     """
+    share_life.settle_due(connection, new.parent_id, now=now, random=random)
     parent = _parent(connection, new, now)
     gave = share_life.share_that_gave(connection, new.parent_id)
     depth = (0 if gave is None else gave.depth) + (new.mode == "share")

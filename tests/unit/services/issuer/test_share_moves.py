@@ -488,3 +488,55 @@ def test_what_is_not_settled_is_not_shared(stage: Stage) -> None:
             stage.share(child, mode=mode)
     stage.notify(child, "credential_accepted")
     stage.share(child, mode="move")
+
+
+# A move whose time to complain is over counts as settled, also before anybody has tidied up.
+
+
+def test_s7_what_management_revokes_after_the_lease_does_not_bring_the_sender_back(stage: Stage) -> None:
+    parent = stage.original()
+    offer, child = moved(stage, parent)
+    stage.now += LEASE
+    stage.change(child, "invalid")
+    assert stage.standings(parent, child) == ["invalid", "invalid"]
+    assert stage.state(offer) == "moved"
+
+
+def test_s7_a_sender_revoked_after_the_lease_has_nothing_to_do_with_the_receiver(stage: Stage) -> None:
+    parent = stage.original()
+    offer, child = moved(stage, parent)
+    stage.now += LEASE
+    stage.change(parent, "invalid")
+    assert stage.standings(parent, child) == ["invalid", "valid"]
+    assert stage.state(offer) == "moved"
+
+
+def test_s7_the_standing_of_a_sender_after_the_lease_is_final(stage: Stage) -> None:
+    parent = stage.original()
+    _, child = moved(stage, parent)
+    stage.now += LEASE
+    with refused("status_final"):
+        stage.change(parent, "valid")
+    assert stage.standing(child) == "valid"
+
+
+def test_s7_what_was_moved_and_settled_can_be_shared_before_anybody_tidies_up(stage: Stage) -> None:
+    parent = stage.original()
+    _, child = moved(stage, parent)
+    with refused("sharing_unsettled"):
+        stage.share(child)
+    stage.now += LEASE
+    stage.share(child)
+
+
+def test_s7_an_answer_that_was_lost_can_be_had_until_the_move_is_settled(stage: Stage) -> None:
+    """Else the sender's is revoked in the end, and the receiver has none either."""
+    parent = stage.original()
+    offer = stage.share(parent, mode="move")
+    token = stage.redeem(offer)
+    first = stage.deliver(offer, token, digest=b"same")
+    stage.sweep(LEASE - 1)
+    assert stage.claims_of(first) is not None
+    again = stage.deliver(offer, token, digest=b"same")
+    assert (again.issued_id, stage.standing(first)) == (first.issued_id, "valid")
+    assert stage.standing(parent) == "suspended"
