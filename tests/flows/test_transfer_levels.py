@@ -30,6 +30,7 @@ from safeconduct.wallet.records import Held
 from safeconduct.wallet.sharing import approving, register
 from safeconduct.wallet.sharing.approved import Awaited
 from safeconduct.wallet.sharing.records import Given, Shared, Taken
+from safeconduct.wallet.sharing.relay_line import TRIES
 
 Scene = Callable[[Stage, Actor, Actor], Awaitable[Any]]
 
@@ -140,6 +141,22 @@ def test_s3_both_at_once_need_one_call_each(tmp_path: Path) -> None:
         assert len(seen) == 2
         assert len(set(seen)) == 1
         assert len(seen[0]) == 6
+
+    play(tmp_path, scene)
+
+
+def test_s3_a_receiver_whose_answer_was_lost_sees_what_the_sender_said_to_it(tmp_path: Path) -> None:
+    """The sender has replied before the receiver learns that its own message arrived (hole 4)."""
+
+    async def scene(stage: Stage, sender: Actor, receiver: Actor) -> None:
+        shared, link = await approvable(stage, sender)
+        receiver.line.lose("PUT", "", times=TRIES)
+        with pytest.raises(SafeconductError) as lost:
+            await awaits(receiver, link)
+        assert lost.value.code == "relay_unavailable"
+        comparing = await sender.wallet.approve(shared.id, confirm=later)
+        assert comparing.state == "compare"
+        assert await awaits(receiver, link) == comparing.digits
 
     play(tmp_path, scene)
 
