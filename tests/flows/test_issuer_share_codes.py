@@ -10,12 +10,13 @@ import pytest
 from tests.flows.sharing_stage import DISCLOSED, SHARING, owner, play, sharing_house, with_token
 from tests.flows.small_wallet import ISSUER, Clock, House
 from tests.flows.test_issuer_codes import counted, told
-from tests.unit.services.issuer.share_stage import Stage, memory, running
+from tests.unit.services.issuer.share_stage import KIND, TENANT, Stage, memory, running
 
 from safeconduct.crypto.keys import Key
 from safeconduct.encoding import b64
 from safeconduct.errors import SafeconductError
 from safeconduct.services.issuer import delivery_store, shared_claims
+from safeconduct.services.issuer.delivery_store import Cost, Deferral
 from safeconduct.services.issuer.share_redemption import ShareTerms
 
 
@@ -87,9 +88,21 @@ def test_faults_of_a_redemption_are_told_apart(tmp_path: Path) -> None:
 def test_a_share_is_never_put_off() -> None:
     engine = memory()
     stage = Stage(running(engine))
-    grant_id = stage.grant_of(stage.share(stage.original()))
+    offer = stage.share(stage.original())
+    deferral = Deferral(
+        tenant=TENANT,
+        token_digest=stage.redeem(offer),
+        grant_id=stage.grant_of(offer),
+        id="later",
+        digest=b"transaction",
+        configuration_id=KIND,
+        count=1,
+        holders=b"[]",
+        expires_at=stage.now + 600,
+    )
+    cost = Cost(identifier_digest=b"any", nonce_digests=(), nonces_expire_at=stage.now)
     with pytest.raises(SafeconductError) as error:
-        stage.run(delivery_store._check_not_shared, grant_id)
+        stage.run(delivery_store.defer, deferral, cost, now=stage.now)
     assert error.value.code == "share_not_deferred"
     engine.dispose()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, select, update
 
 from safeconduct.encoding import json
 from safeconduct.ids import Random
@@ -22,7 +22,6 @@ from safeconduct.services.issuer.digests import proof_digest
 from safeconduct.services.issuer.event_store import Event, EventKind
 from safeconduct.services.issuer.grant_store import (
     IN_FORCE,
-    find_token,
     move_by_id,
     remember,
     remember_proof,
@@ -107,11 +106,7 @@ _ISSUED = Prepared.insert(
     "issued_at",
     "purge_at",
 )
-_UNSETTLED = Prepared(
-    select(shares.c.id).where(
-        shares.c.issued_id == bindparam("issued_id"), shares.c.mode == "move", shares.c.state == "issued"
-    )
-)
+_UNSETTLED = and_(shares.c.issued_id == issued.c.id, shares.c.mode == "move", shares.c.state == "issued")
 _DELIVERY = Prepared.insert(deliveries, "digest", "grant_id", "issued_id", "expires_at")
 _NOTIFICATION = Prepared.insert(notifications, "digest", "issued_id", "grant_id", "expires_at")
 
@@ -305,8 +300,10 @@ def defer(connection: Connection, deferred: Deferral, cost: Cost, *, now: int) -
     It takes all credit that the identifier has: there will be one delivery. The grant lives as long as the
     transaction. Raises as `deliver`; CredentialRequestDenied "share_not_deferred".
     """
-    token = find_token(connection, deferred.tenant, deferred.token_digest, now=now)
-    _check_not_shared(connection, token.grant_id)
+    if (
+        _grant(connection, deferred, now).share_id is not None
+    ):  # it is of what the sender has: there is nothing to wait for
+        raise CredentialRequestDenied("share_not_deferred", "The credential of a share is issued at once.")
     _use_nonces(connection, cost)
     if is_promised(connection, deferred.digest):
         return
@@ -423,8 +420,9 @@ def notify(
     "notification_unknown".
     """
     row = connection.execute(
-        select(issued)
+        select(issued, shares.c.id.label("move"))
         .join(notifications, notifications.c.issued_id == issued.c.id)
+        .outerjoin(shares, _UNSETTLED)
         .where(
             notifications.c.digest == digest,
             notifications.c.grant_id == grant_id,
@@ -440,9 +438,8 @@ def notify(
     connection.execute(update(notifications).where(notifications.c.digest == digest).values(event=event))
     if after != "failed":
         connection.execute(delete(deliveries).where(deliveries.c.issued_id == row.id))
-    share = _UNSETTLED.first(connection, issued_id=row.id)
-    if share is not None:
-        share_redemption.notified(connection, share.id, after, now=now, random=random)
+    if row.move is not None:
+        share_redemption.notified(connection, row.move, after, now=now, random=random)
     told = announce(after, row.configuration_id, row.id, row.own_reference)
     if told is not None:
         event_store.append(connection, told)
@@ -468,19 +465,12 @@ def forget(connection: Connection, now: int) -> None:
     )
 
 
-def _grant(connection: Connection, delivery: Delivery, now: int) -> Any:
+def _grant(connection: Connection, delivery: Delivery | Deferral, now: int) -> Any:
     """The state of the grant and its share, if the token is still in force."""
     row = _GRANT.first(connection, tenant=delivery.tenant, digest=delivery.token_digest, now=now)
     if row is None:
         raise token_invalid()
     return row
-
-
-def _check_not_shared(connection: Connection, grant_id: str) -> None:
-    """A share is of what the sender has; there is nothing to wait for."""
-    known = select(grants.c.share_id).where(grants.c.id == grant_id)
-    if connection.execute(known).scalar() is not None:
-        raise CredentialRequestDenied("share_not_deferred", "The credential of a share is issued at once.")
 
 
 def _datasets(connection: Connection, grant_id: str, narrowed: Collection[str] | None) -> tuple[Dataset, ...]:
