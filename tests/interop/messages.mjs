@@ -1,8 +1,10 @@
 // Messages of transfers, from their description and not from the project's code.
-import { createCipheriv, createDecipheriv, createHash, createPrivateKey, createPublicKey, hkdfSync, randomBytes, sign } from 'node:crypto'
+import {
+  createCipheriv, createDecipheriv, createHash, createPrivateKey, createPublicKey, hkdfSync, randomBytes, sign
+} from 'node:crypto'
 
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
-export const DRAFT_CIPHERS = { AEAD_AES_128_GCM: 'aes-128-gcm', AEAD_AES_256_GCM: 'aes-256-gcm' }
+const DRAFT_CIPHERS = { AEAD_AES_128_GCM: 'aes-128-gcm', AEAD_AES_256_GCM: 'aes-256-gcm' }
 
 const utf8 = (text) => Buffer.from(text, 'utf8')
 export const sha256 = (...parts) => createHash('sha256').update(Buffer.concat(parts)).digest()

@@ -22,11 +22,15 @@ export class Mailbox {
   }
 
   // secret: with which the proof of a claim is made; the drafts have none.
-  async read(secret) {
+  read(secret) {
     const id = this.url.split('/').at(-1)
     return this.#ask('POST', this.url, undefined, {
       ...(secret && { 'Mailbox-Claim-Proof': claimProof(secret, id, this.claim) })
     })
+  }
+
+  update(payload) {
+    return this.#ask('PUT', this.url, { payload }, {})
   }
 
   delete() {

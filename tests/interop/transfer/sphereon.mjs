@@ -1,12 +1,10 @@
 // A wallet made of the unmodified client of @sphereon/oid4vci-client, with npm `jose` for keys. The client speaks
 // of one `proof`, as drafts of OpenID4VCI did, so the request for the credential is made of its parts. It encrypts
 // nothing, and its notifications have no DPoP proof.
+import {
+  CredentialRequestClientBuilderV1_0_15, OpenID4VCIClientV1_0_15, ProofOfPossessionBuilder
+} from '@sphereon/oid4vci-client'
 import * as jose from 'jose'
-
-// At its import it writes to standard output, which is for answers alone.
-console.log = console.info = console.warn = console.debug = console.error
-const { CredentialRequestClientBuilderV1_0_15, OpenID4VCIClientV1_0_15, ProofOfPossessionBuilder } =
-  await import('@sphereon/oid4vci-client')
 
 const sign = async ({ header, payload }, key) => new jose.SignJWT(payload).setProtectedHeader(header).sign(key)
 
@@ -29,12 +27,14 @@ export async function openSphereon(offer) {
     whole: async () => {
       const key = await newKey()
       return client.acquireCredentials({
-        proofCallbacks: { signCallback: (jwt) => sign(jwt, key.privateKey) }, jwk: key.jwk, alg: 'ES256',
+        proofCallbacks: { signCallback: (jwt) => sign(jwt, key.privateKey) },
+        jwk: key.jwk,
+        alg: 'ES256',
         createDPoPOpts: dpop()
       })
     },
-    credential: async (configuration) => {
-      const key = await newKey()
+    credential: async (configuration, fixed) => {
+      const key = fixed ?? await newKey()
       const proof = await new ProofOfPossessionBuilder({
         callbacks: { signCallback: (jwt) => sign(jwt, key.privateKey) }
       }).withIssuer(client.getIssuer()).withAlg('ES256').withJWK(key.jwk)
@@ -46,7 +46,8 @@ export async function openSphereon(offer) {
         { credential_configuration_id: configuration, proofs: { jwt: [proof.jwt] } }, 'dc+sd-jwt', dpop()
       )
       if (!successBody) throw new Error(errorBody.error)
-      return { credential: successBody.credentials[0].credential, holder: key.jwk, notificationId: successBody.notification_id }
+      const { credentials: [{ credential }], notification_id: notificationId } = successBody
+      return { credential, holder: key.jwk, notificationId }
     },
     notify: async (id) => {
       const { error, response } = await client.sendNotification(
