@@ -58,7 +58,7 @@ def _read_fields(fields: list[tuple[bytes, bytes]]) -> None:
 
 def _read_create(body: bytes) -> None:
     wanted = messages.read_create(body, max_bytes=_MOST)
-    messages.payload_bytes(wanted.payload, most_chars=limits.TRANSFER_DATA_CHARS)
+    messages.payload_json(wanted.payload, most_chars=limits.TRANSFER_DATA_CHARS)
     terms = messages.read_terms(wanted.configuration, now=_NOW, default=86_400, most=172_800)
     assert _NOW < terms.expires_at <= _NOW + 172_800
     assert 0 < terms.rights <= mailbox.READ + mailbox.WRITE + mailbox.DELETE
@@ -67,7 +67,7 @@ def _read_create(body: bytes) -> None:
 
 def _read_update(body: bytes) -> None:
     wanted = messages.read_update(body, max_bytes=_MOST)
-    messages.payload_bytes(wanted.payload, most_chars=limits.TRANSFER_DATA_CHARS)
+    messages.payload_json(wanted.payload, most_chars=limits.TRANSFER_DATA_CHARS)
 
 
 def _read_texts(received: str) -> None:

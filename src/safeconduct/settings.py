@@ -598,6 +598,8 @@ def _contradictions(sections: Mapping[str, Any]) -> list[str]:
     problems += [f"wallet.relays: {fault}" for url in wallet.relays for fault in url_faults(url)]
     if sections["relay"].lifetime_default > sections["relay"].lifetime_most:
         problems.append("relay.lifetime_default: expected at most lifetime_most")
+    if sections["relay"].payload_chars >= sections["relay"].body_bytes:
+        problems.append("relay.payload_chars: expected less than body_bytes, which has more to hold")
     return problems
 
 

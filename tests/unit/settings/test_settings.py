@@ -119,6 +119,12 @@ def test_variables_become_the_type_of_their_setting() -> None:
         ("[issuer]\nhost = '192.0.2.1'", "issuer.identifier: expected one, because host is not this machine"),
         ("[issuer]\ntls_key = 'key.pem'", "issuer.tls_certificate: expected together with tls_key"),
         ("[verifier]\nadmin_port = 8460", "verifier.admin_port: expected another port"),
+        ("[relay]\nlifetime_most = 3600", "relay.lifetime_default: expected at most lifetime_most"),
+        ("[relay]\npayload_chars = 65536", "relay.payload_chars: expected less than body_bytes"),
+        ("[relay]\nidentifier = 'http://relay.example'", "relay.identifier: expected https"),
+        ("[wallet]\nrelay = 'http://relay.example'", "wallet.relay: expected https"),
+        ("[wallet]\nrelays = ['https://relay.example/?a']", "wallet.relays: expected a URL without query"),
+        ("[wallet]\npersona = 'A B'", "wallet.persona: expected"),
         ("[issuer", "safeconduct.toml: expected TOML:"),
     ],
 )

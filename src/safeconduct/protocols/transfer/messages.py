@@ -9,16 +9,17 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from itertools import permutations
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta, field
+from msgspec import field
 
 from safeconduct import limits
 from safeconduct.errors import Malformed, Rejected
 from safeconduct.protocols import wire
 from safeconduct.protocols.transfer import mailbox
 from safeconduct.protocols.transfer.claims import read_claim_key, read_proof
+from safeconduct.protocols.transfer.payload import Payload
 from safeconduct.protocols.transfer.uuids import parse_uuid
 
 REQUEST_ID: Final = "Mailbox-Request-ID"
@@ -51,9 +52,6 @@ _RIGHTS: Mapping[str, int] = {
     for count in range(1, len(RIGHTS) + 1)
     for letters in permutations(RIGHTS, count)
 }
-
-PAYLOAD_TYPE: Final = r"^[A-Za-z0-9._:+/-]+\Z"
-"""What the name of a kind of payload is made of."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -160,16 +158,6 @@ def read_headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     return Headers(values)
 
 
-class Payload(msgspec.Struct, frozen=True):
-    """What the relay passes on and cannot read."""
-
-    type: Annotated[str, Meta(pattern=PAYLOAD_TYPE, max_length=limits.PAYLOAD_TYPE_CHARS)]
-    data: str
-
-    def __repr__(self) -> str:
-        return "<Payload>"
-
-
 class DisplayInformation(msgspec.Struct, frozen=True):
     """What anyone with the path may see, as its sender wrote it."""
 
@@ -234,7 +222,7 @@ def read_update(body: bytes, *, max_bytes: int) -> UpdateMailbox:
     return wire.read_json(body, UpdateMailbox, what="UpdateMailbox", max_bytes=max_bytes)
 
 
-def payload_bytes(payload: Payload, *, most_chars: int) -> bytes:
+def payload_json(payload: Payload, *, most_chars: int) -> bytes:
     """Returns a payload as it is kept and passed on: its JSON. most_chars: of its data.
 
     Raises PayloadTooLarge "payload_too_large", Malformed "message_malformed" if its data are not base64 of

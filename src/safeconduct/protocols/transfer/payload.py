@@ -1,6 +1,9 @@
 """The payload of a mailbox: a type and base64 text, which is all that a relay sees of a message."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from safeconduct import limits
 from safeconduct.encoding import b64
@@ -13,7 +16,7 @@ class Payload(msgspec.Struct, frozen=True):
     type: how `data` is sealed, such as "SCT2_AES_256_GCM" or "AEAD_AES_128_GCM". data: base64 text.
     """
 
-    type: str
+    type: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:+/-]+\Z", max_length=limits.PAYLOAD_TYPE_CHARS)]
     data: str
 
     def __repr__(self) -> str:

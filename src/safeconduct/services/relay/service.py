@@ -24,7 +24,7 @@ from safeconduct.protocols.transfer.messages import (
     Headers,
     UpdateMailbox,
     encode_reading,
-    payload_bytes,
+    payload_json,
     read_terms,
 )
 from safeconduct.protocols.transfer.uuids import new_uuid, parse_uuid, uuid_text
@@ -93,7 +93,7 @@ class Relay:
             rights=terms.rights,
             claim_key=terms.claim_key,
             display=json.dumps(display_members(shown, base=settings.url)),
-            payload=payload_bytes(wanted.payload, most_chars=settings.payload_chars),
+            payload=payload_json(wanted.payload, most_chars=settings.payload_chars),
             expires_at=terms.expires_at,
         )
         admit()
@@ -148,7 +148,7 @@ class Relay:
         claim, request_id, id_ = headers.claim(), headers.request_id(), _id(mailbox)
         digest = claim_digest(id_, claim)
         write = life.Write(
-            payload=payload_bytes(wanted.payload, most_chars=self.settings.payload_chars),
+            payload=payload_json(wanted.payload, most_chars=self.settings.payload_chars),
             request=life.request_digest("update", digest, request_id),
             if_sequence=headers.if_sequence(),
             most_updates=self.settings.updates,

@@ -21,17 +21,17 @@ from safeconduct.protocols.transfer.claims import (
 from safeconduct.protocols.transfer.messages import (
     NAMES,
     MailboxConfiguration,
-    Payload,
     encode_reading,
     format_time,
     parse_time,
-    payload_bytes,
+    payload_json,
     read_create,
     read_headers,
     read_rights,
     read_terms,
     read_update,
 )
+from safeconduct.protocols.transfer.payload import Payload
 from safeconduct.protocols.transfer.uuids import new_uuid, parse_uuid, uuid_text
 
 CLAIM = "2f1c1e3e-7a0e-4c5b-8f44-0123456789ab"
@@ -138,21 +138,21 @@ def test_a26_a_mailbox_lives_as_long_as_it_takes_to_carry_a_link_and_no_longer_t
 def test_a_payload_is_kept_without_what_else_it_had() -> None:
     body = b'{"payload":{"type":"A","data":"AA==","x":1},"y":2}'
     found = read_update(body, max_bytes=1000).payload
-    assert payload_bytes(found, most_chars=4) == b'{"type":"A","data":"AA=="}'
+    assert payload_json(found, most_chars=4) == b'{"type":"A","data":"AA=="}'
     with pytest.raises(Malformed) as refused:
-        payload_bytes(found, most_chars=3)
+        payload_json(found, most_chars=3)
     assert (refused.value.code, refused.value.http_status) == ("payload_too_large", 413)
 
 
 @pytest.mark.parametrize("data", ["AA", "AA==", "AAA=", "A+/_-", "A" * 100])
 def test_base64_of_any_kind_is_taken(data: str) -> None:
-    assert data in payload_bytes(Payload("A", data), most_chars=200).decode()
+    assert data in payload_json(Payload("A", data), most_chars=200).decode()
 
 
 @pytest.mark.parametrize("data", ["", "=", "A A", "A===", "A=A", 'A"', "A\n", "Ä", "\\u0041"])
 def test_what_is_no_base64_is_not(data: str) -> None:
     with pytest.raises(Malformed) as refused:
-        payload_bytes(Payload("A", data), most_chars=200)
+        payload_json(Payload("A", data), most_chars=200)
     assert refused.value.code == "message_malformed"
 
 
@@ -162,7 +162,7 @@ def test_no_payload_breaks_out_of_its_json(type_: str, data: str) -> None:
 
     try:
         body = json.dumps({"payload": {"type": type_, "data": data}})
-        kept = payload_bytes(read_update(body, max_bytes=10_000).payload, most_chars=100)
+        kept = payload_json(read_update(body, max_bytes=10_000).payload, most_chars=100)
     except (SafeconductError, ValueError):
         return
     assert json.loads(kept) == {"type": type_, "data": data}
