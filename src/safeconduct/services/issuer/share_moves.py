@@ -84,11 +84,18 @@ def sender_holds(connection: Connection, parent_id: str, formats: Collection[str
     return list(connection.execute(same.order_by(issued.c.id)).scalars())
 
 
-def unsettled_moves(connection: Connection, issued_id: str) -> list[Row[Any]]:
-    """Returns the rows of the moves because of which a credential is suspended."""
+def shares_of_holder(connection: Connection, issued_id: str) -> list[Row[Any]]:
+    """Returns the rows of all shares of a credential, or of what else its holder has that is the same."""
     query = select(issued.c.grant_id, issued.c.configuration_id).where(issued.c.id == issued_id)
     one = connection.execute(query).first()
-    return [] if one is None or one.grant_id is None else _moves_of(connection, *one)
+    if one is None or one.grant_id is None:
+        return list(connection.execute(select(shares).where(shares.c.parent_id == issued_id)))
+    return _shares_for(connection, one.grant_id, one.configuration_id)
+
+
+def unsettled_moves(connection: Connection, issued_id: str) -> list[Row[Any]]:
+    """Returns the rows of the moves because of which a credential is suspended."""
+    return list(filter(_is_unsettled, shares_of_holder(connection, issued_id)))
 
 
 def override_move(connection: Connection, issued_id: str, to: Standing) -> bool:
@@ -110,16 +117,17 @@ def override_move(connection: Connection, issued_id: str, to: Standing) -> bool:
 
 def is_moving(connection: Connection, grant_id: str, configuration_id: str) -> bool:
     """Returns whether what an offer gave is being moved, so that it gives no more until that is settled."""
-    return bool(_moves_of(connection, grant_id, configuration_id))
+    return any(map(_is_unsettled, _shares_for(connection, grant_id, configuration_id)))
 
 
-def _moves_of(connection: Connection, grant_id: str, configuration_id: str) -> list[Row[Any]]:
-    query = (
-        select(shares)
-        .join(issued, issued.c.id == shares.c.parent_id)
-        .where(issued.c.grant_id == grant_id, shares.c.mode == "move", shares.c.state == "issued")
-    )
-    return [share for share in connection.execute(query) if configuration_id in _formats(share)]
+def _shares_for(connection: Connection, grant_id: str, configuration_id: str) -> list[Row[Any]]:
+    query = select(shares).join(issued, issued.c.id == shares.c.parent_id)
+    found = connection.execute(query.where(issued.c.grant_id == grant_id))
+    return [share for share in found if configuration_id in _formats(share)]
+
+
+def _is_unsettled(share: Row[Any]) -> bool:
+    return bool(share.mode == "move" and share.state == "issued")
 
 
 def _held(connection: Connection, share: Row[Any]) -> list[str]:

@@ -9,9 +9,8 @@ from sqlalchemy import Connection, Row, delete, select
 from safeconduct import limits
 from safeconduct.encoding import json
 from safeconduct.ids import Random
-from safeconduct.services.issuer import share_life, share_moves
+from safeconduct.services.issuer import share_access_store, share_life, share_moves
 from safeconduct.services.issuer import shares as life
-from safeconduct.services.issuer.grant_store import token_invalid
 from safeconduct.services.issuer.offer_store import NewGrant, add_grant
 from safeconduct.services.issuer.paging import Page, Span
 from safeconduct.services.issuer.share_errors import (
@@ -24,7 +23,7 @@ from safeconduct.services.issuer.share_errors import (
     TooManyShares,
     ValidityExceedsParent,
 )
-from safeconduct.services.issuer.tables import issued, share_access, shares
+from safeconduct.services.issuer.tables import issued, shares
 from safeconduct.storage.status import places
 from safeconduct.storage.status.places import Standing, StatusIndex
 from safeconduct.storage.status.tables import status, status_lists
@@ -192,8 +191,10 @@ def create_share(
 def list_shares(
     connection: Connection, tenant: str, parent_id: str, *, now: int, random: Random = secrets.token_bytes
 ) -> list[ShareView]:
-    """Returns the shares of a credential that are remembered, the newest first."""
-    rows = share_life.lapse_all_of(connection, parent_id, now=now, random=random)
+    """Returns the remembered shares of a credential, and of its copies, the newest first."""
+    own = {share.parent_id for share in share_moves.shares_of_holder(connection, parent_id)}
+    rows = [row for one in own for row in share_life.lapse_all_of(connection, one, now=now, random=random)]
+    rows.sort(key=lambda row: (-row.created_at, row.id))
     return [_view(share) for share in rows if share.tenant == tenant]
 
 
@@ -228,7 +229,7 @@ def find_share(
     now: int,
     random: Random = secrets.token_bytes,
 ) -> ShareView:
-    """Returns one share. parent_id: only of this credential; None for management.
+    """Returns one share. parent_id: only of this credential or its copies; None for management.
 
     Raises ShareUnknown "share_unknown".
     """
@@ -284,25 +285,6 @@ def end_share(
     return Ended("already_expired" if share.state == "expired" else "already_over", share.state)
 
 
-def add_access(
-    connection: Connection, tenant: str, digest: bytes, parent_id: str, *, expires_at: int
-) -> None:
-    """Keeps the digest of a token by which a holder sees and ends the shares of a credential."""
-    values = {"digest": digest, "tenant": tenant, "parent_id": parent_id, "expires_at": expires_at}
-    connection.execute(share_access.insert().values(values))
-
-
-def find_access(connection: Connection, tenant: str, digest: bytes, *, now: int) -> str:
-    """Returns the issued id of the credential that a token is for. Raises InvalidToken "token_invalid"."""
-    query = select(share_access.c.parent_id).where(
-        share_access.c.digest == digest, share_access.c.tenant == tenant, share_access.c.expires_at > now
-    )
-    parent_id: str | None = connection.execute(query).scalar()
-    if parent_id is None:
-        raise token_invalid()
-    return parent_id
-
-
 def lapse_due(connection: Connection, *, now: int, limit: int, random: Random = secrets.token_bytes) -> int:
     """Does what the time has come for, for at most `limit` shares; returns for how many.
 
@@ -315,7 +297,7 @@ def lapse_due(connection: Connection, *, now: int, limit: int, random: Random = 
     for share in rows:
         if share.id not in over:
             share_life.lapse(connection, share, now=now, random=random)
-    connection.execute(delete(share_access).where(share_access.c.expires_at <= now))
+    share_access_store.forget(connection, now)
     return len(rows)
 
 
@@ -366,9 +348,15 @@ def _share(
     connection: Connection, tenant: str, share_id: str, parent_id: str | None, *, now: int, random: Random
 ) -> Row[Any]:
     share = share_life.share_by_id(connection, share_id)
-    if share is None or share.tenant != tenant or parent_id not in (None, share.parent_id):
+    if share is None or share.tenant != tenant or not _is_own(connection, share, parent_id):
         raise ShareUnknown("share_unknown", "The credential has no such share.")
     return share_life.lapse(connection, share, now=now, random=random)
+
+
+def _is_own(connection: Connection, share: Row[Any], parent_id: str | None) -> bool:
+    if parent_id is None or parent_id == share.parent_id:
+        return True
+    return share.id in {one.id for one in share_moves.shares_of_holder(connection, parent_id)}
 
 
 def _exists() -> ShareExists:

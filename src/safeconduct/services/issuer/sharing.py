@@ -25,7 +25,7 @@ from safeconduct.protocols.openid4vci.sharing import SharesAccess as Access
 from safeconduct.protocols.openid4vci.sharing import ShareView as View
 from safeconduct.protocols.openid4vci.sharing_errors import InvalidShareRequest
 from safeconduct.protocols.openid4vci.sharing_terms import SharingEndpoints
-from safeconduct.services.issuer import share_store
+from safeconduct.services.issuer import share_access_store, share_store
 from safeconduct.services.issuer.configuration import Kind
 from safeconduct.services.issuer.digests import digest_of, tx_digest
 from safeconduct.services.issuer.offer_store import NewGrant
@@ -146,7 +146,7 @@ class Shares:
         shown = await read_parent(self.tenant, messages.parse_access_request(body), now=now)
         access_token = token.new_secret(self.tenant.random)
         await self.tenant.database.run(
-            share_store.add_access,
+            share_access_store.add_access,
             self.url,
             digest_of(access_token),
             shown.parent.issued_id,
@@ -157,7 +157,7 @@ class Shares:
     async def parent_of(self, access_token: str) -> str:
         """Returns which delivery's shares the token opens. Raises InvalidToken "token_invalid"."""
         return await self.tenant.database.run(
-            share_store.find_access, self.url, digest_of(access_token), now=self.tenant.clock()
+            share_access_store.find_access, self.url, digest_of(access_token), now=self.tenant.clock()
         )
 
     async def listed(self, parent_id: str) -> list[View]:

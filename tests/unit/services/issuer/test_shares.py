@@ -21,7 +21,7 @@ from tests.unit.services.issuer.share_stage import (
 
 from safeconduct import limits
 from safeconduct.protocols.openid4vci.errors import CredentialRequestDenied, InvalidProof
-from safeconduct.services.issuer import offer_store, share_redemption, share_store
+from safeconduct.services.issuer import offer_store, share_access_store, share_redemption, share_store
 from safeconduct.services.issuer import shares as life
 from safeconduct.services.issuer.housekeeping import Housekeeping
 from safeconduct.services.issuer.paging import Page, Span
@@ -655,18 +655,18 @@ def test_many_shares_lapse_a_few_at_a_time(stage: Stage) -> None:
 
 
 def test_tokens_of_the_holder_are_for_one_credential_and_a_while(stage: Stage) -> None:
-    stage.run(share_store.add_access, TENANT, b"token", "parent", expires_at=NOW + 300)
-    assert stage.run(share_store.find_access, TENANT, b"token", now=NOW + 299) == "parent"
+    stage.run(share_access_store.add_access, TENANT, b"token", "parent", expires_at=NOW + 300)
+    assert stage.run(share_access_store.find_access, TENANT, b"token", now=NOW + 299) == "parent"
     for tenant, digest, now in (
         (TENANT, b"token", NOW + 300),
         (TENANT, b"other", NOW),
         ("https://other.example", b"token", NOW),
     ):
         with refused("token_invalid"):
-            stage.run(share_store.find_access, tenant, digest, now=now)
+            stage.run(share_access_store.find_access, tenant, digest, now=now)
     stage.sweep(300)
     with refused("token_invalid"):
-        stage.run(share_store.find_access, TENANT, b"token", now=NOW)
+        stage.run(share_access_store.find_access, TENANT, b"token", now=NOW)
 
 
 def test_nothing_tells_secrets_when_it_is_shown(stage: Stage) -> None:
