@@ -443,3 +443,30 @@ cancels them without end fills nothing."""
 
 SHARES_LAPSED = 256
 """Shares whose time has come that one transaction deals with: each may revoke several credentials."""
+
+
+# MLS.
+
+MLS_MESSAGE_BYTES = 16 * 1024 * 1024
+"""An MLS message or ratchet tree: that of a thousand members with SD-JWT credentials has 2 MB."""
+
+MLS_KEY_PACKAGE_BYTES = 320 * 1024
+"""A KeyPackage: a credential of the largest size, its keys and extensions."""
+
+MLS_CREDENTIAL_BYTES = 256 * 1024
+"""The body of a credential: as much as a token may have. A group keeps one for each member."""
+
+MLS_CREDENTIALS = 8
+"""Credentials that one client shows at once: each costs a verification of its own and one of its token."""
+
+MLS_CAPABILITIES = 512
+"""Numbers in one list of a client's capabilities: everything registered, and GREASE."""
+
+MLS_EXTENSIONS = 64
+"""Extensions of one object; five are registered by RFC 9420, and drafts name a dozen."""
+
+MLS_EXTERNAL_SENDERS = 64
+"""Those who may send proposals from outside a group: each has a credential to verify."""
+
+MLS_MEMBERS = 65_536
+"""Leaves of a tree, blank ones included: a blank node has one byte, and the tree would be mostly those."""
