@@ -14,6 +14,7 @@ from fuzz import (
     mailbox_answers,
     mailboxes,
     messages,
+    mls,
     packs,
     ribbons,
     sd_cwt,
@@ -49,6 +50,7 @@ TARGETS: dict[str, Target] = {
         transfer,
         mailboxes,
         mailbox_answers,
+        mls,
     )
     for target in module.TARGETS
 }
