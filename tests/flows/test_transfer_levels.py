@@ -27,7 +27,7 @@ from safeconduct.protocols.transfer.link import link_text, parse_link
 from safeconduct.protocols.transfer.payload import Payload
 from safeconduct.wallet.holder_keys import signer_of
 from safeconduct.wallet.records import Held
-from safeconduct.wallet.sharing import approving, register
+from safeconduct.wallet.sharing import approving, exchanging, register
 from safeconduct.wallet.sharing.approved import Awaited
 from safeconduct.wallet.sharing.records import Given, Shared, Taken
 from safeconduct.wallet.sharing.relay_line import TRIES
@@ -573,16 +573,14 @@ def test_a39_a_second_answer_to_one_commitment_is_never_taken(tmp_path: Path) ->
         assert isinstance(before, Given)
         # The receiver's device, in strange hands, knows all by now, and answers once more.
         taken = (await receiver.wallet.opened())[0]
-        await receiver.wallet._context.safe.run(
-            register.change, msgspec.structs.replace(taken, extra={}, letter=None)
+        taken = await exchanging.keep(
+            receiver.wallet._context, msgspec.structs.replace(taken, extra={}, letter=None)
         )
         async with stage.actor("receiver") as again:
             approval, second = steps.answer(
                 Content("sct.approve/1", msgspec.to_builtins(_first_message(before))),
                 proof_key_thumbprint=bytes(32),
             )
-            from safeconduct.wallet.sharing import exchanging
-
             await exchanging.send(again.wallet._context, taken, second)
         assert approval.state == "answered"
         told = await sender.wallet.approve(shared.id, confirm=lambda _digits: True)
@@ -616,7 +614,7 @@ def test_a39_two_programs_of_one_sender_do_not_answer_twice_for_one_commitment(t
         kept = await record(sender, shared.id)
         assert isinstance(kept, Given)
         assert {*told} == {kept.extra["approval"]["digits"]}
-        late = sender.wallet._context.safe.run(approving._take_first_answer, before)
+        late = exchanging.keep(sender.wallet._context, before)
         assert await refusal(late) == "transfer_changed"
 
     play(tmp_path, scene)

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection
 
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.protocols import wire
@@ -26,7 +25,6 @@ from safeconduct.protocols.transfer.keys import derive_keys
 from safeconduct.wallet.context import Context
 from safeconduct.wallet.sharing import ending, exchanging, register, share_line
 from safeconduct.wallet.sharing.records import Given
-from safeconduct.wallet.vault import Vault
 
 State = Literal["waiting", "compare", "released"]
 """waiting: nobody has answered. compare: there are digits, and nobody said whether they are the same."""
@@ -104,16 +102,8 @@ async def _answered(context: Context, given: Given, *, seconds: int) -> Given:
     approval, reveal = steps.take_answer(_approval(given), content, context=derive_keys(given.secret).context)
     given = _with(given, approval)
     given = msgspec.structs.replace(given, extra={**given.extra, _REVEAL: wire.plain(reveal)})
-    await context.safe.run(_take_first_answer, given)
-    return await _revealed(context, given)
-
-
-def _take_first_answer(connection: Connection, vault: Vault, given: Given) -> None:
-    """Keep the answer, unless another process has taken one: two answers to one commitment bind nobody."""
-    there = register.get(connection, vault, given.id)
-    if not isinstance(there, Given) or there.stage != "left" or _approval(there).state != "committed":
-        raise Rejected("transfer_changed", "Another program goes on with this share; look at it there.")
-    register.change(connection, vault, given)
+    # Unless another process has taken one: two answers to one commitment bind nobody.
+    return await _revealed(context, await exchanging.keep(context, given))
 
 
 async def _revealed(context: Context, given: Given) -> Given:

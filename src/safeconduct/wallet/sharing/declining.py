@@ -29,6 +29,7 @@ async def decline(context: Context, link_or_transfer: str, *, way: Way, terms: T
         taken = await receiving.begin(context, link_or_transfer, terms)
     else:
         taken = await redeeming.find_taken(context, link_or_transfer)
+    redeeming.check_free(context, taken)
     if taken.stage == "held":
         raise Rejected("transfer_over", "You have the credential already; delete it if you do not want it.")
     if taken.box is None or (way == "give_back" and taken.stage == "begun"):

@@ -35,11 +35,11 @@ async def end(context: Context, given: Given) -> Ended:
         return Ended(issuer="already_over", relay="none" if given.box is None else "gone")
     before = given.outcome
     given = msgspec.structs.replace(given, stage="ending")
-    await context.safe.run(register.change, given)
+    given = await _certain(context, given)
     at_issuer = before or await _told(lambda: _at_issuer(context, given))
     if at_issuer in ENDED_AT_ISSUER:
         given = msgspec.structs.replace(given, outcome=at_issuer)
-        await context.safe.run(register.change, given)
+        given = await _certain(context, given)
     ended = Ended(issuer=at_issuer, relay=await _told(lambda: _at_relay(context, given)))
     if ended.complete:
         await close(context, given, outcome=at_issuer)
@@ -51,9 +51,14 @@ async def close(context: Context, given: Given, *, outcome: str) -> Given:
     over = msgspec.structs.replace(
         given.wiped(), stage="over", outcome=outcome, ended=context.clock(), parent=None
     )
-    await context.safe.run(register.change, over)
+    over = await _certain(context, over)
     await context.safe.erase_traces()
     return over
+
+
+async def _certain(context: Context, given: Given) -> Given:
+    """Keep what nobody can change any more, whatever another process was about to do with the share."""
+    return await context.safe.run(register.overrule, given) or given
 
 
 async def find_given(context: Context, share: str) -> Given | None:

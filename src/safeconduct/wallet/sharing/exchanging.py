@@ -77,10 +77,22 @@ async def look(context: Context, record: T, *, seconds: int = 0) -> tuple[T, Mai
 
 
 async def keep(context: Context, record: T) -> T:
-    """Keep what is new. Raises Rejected: transfer_over if another process has ended the transfer."""
-    if not await context.safe.run(register.change, record):
+    """Keep what is new, and return the record as it is kept.
+
+    Raises Rejected: transfer_over if another process has ended the transfer, transfer_changed if one goes on
+    with it.
+    """
+    kept: T | None = await context.safe.run(register.change, record)
+    if kept is not None:
+        return kept
+    if await context.safe.run(register.get, record.id) is None:
         raise Rejected("transfer_over", "The transfer was ended meanwhile.")
-    return record
+    raise changed()
+
+
+def changed() -> Rejected:
+    """The error for a transfer that another process goes on with."""
+    return Rejected("transfer_changed", "Another program goes on with this transfer; look at it there.")
 
 
 def box_of(record: Given | Taken) -> Box:

@@ -148,8 +148,7 @@ async def _tidied(context: Context, given: Given, state: str, relay: RelayState)
             await _drop_moved(context, given)
         return given
     wiped = given.wiped()  # issued: it can still be revoked
-    await context.safe.run(register.change, wiped)
-    return wiped
+    return await context.safe.run(register.overrule, wiped) or wiped
 
 
 async def _delete(context: Context, given: Given) -> None:

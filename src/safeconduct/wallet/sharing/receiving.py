@@ -115,7 +115,9 @@ async def begin(context: Context, link_text: str, terms: Terms) -> Taken:
     _check_relay(context, link, terms)
     shown = await RelayLine(context, box).preview()
     _confirm(terms.ask, _claim_question(link, shown))
-    return await new_taken(context, secret=link.secret, version=link.version, level=link.level, box=box)
+    taken = await new_taken(context, secret=link.secret, version=link.version, level=link.level, box=box)
+    _check_same(taken, link)
+    return taken
 
 
 async def new_taken(
@@ -127,7 +129,9 @@ async def new_taken(
     box: Box | None,
     key: str | None = None,
 ) -> Taken:
-    """Keep the record of a transfer before anything is sent. box: None for one without a relay."""
+    """Keep the record of a transfer before anything is sent, and return it: that of another process that
+    has just opened the same link, if there is one. box: None for one without a relay.
+    """
     taken = Taken(
         id=context.random(ID_BYTES).hex(),
         stage="begun",
@@ -138,8 +142,7 @@ async def new_taken(
         box=box,
         key=key,
     )
-    await context.safe.run(register.put, taken)
-    return taken
+    return await context.safe.run(register.put_opened, taken)
 
 
 def _check_same(before: Taken, link: ShareLink) -> None:

@@ -90,7 +90,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="gi
     letter: a message whose arrival is not certain.
     link: as it is given to the receiver. contact: whom it is for. outcome: how it ended.
     parent: the credential itself, once it was renewed.
-    extra: what the steps of a level keep besides.
+    extra: what the steps of a level keep besides. revision: goes up with every change, so that of two
+    processes only one goes on.
     """
 
     id: str
@@ -127,6 +128,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="gi
     ended: int = 0
     parent: Parent | None = None
     extra: dict[str, Any] = {}
+    revision: int = 0
 
     def wiped(self) -> "Given":
         """The record without its secrets, for when nothing has to be sent any more."""
@@ -145,6 +147,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="ta
     dpop_key: the key that the offer's code is traded under, as text; "" before. key: URI of a holder key in a
     token. via: wallet server. offer, issuer, share_id, offer_expires: what came. tries: PINs that the issuer
     refused. letter: a message whose arrival is not certain. extra: what the steps of a level keep besides.
+    taken_up: when a process began to ask the issuer, 0 while none does. revision: as in Given.
     """
 
     id: str
@@ -166,6 +169,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, tag_field="side", tag="ta
     mode: str = "share"
     tries: int = 0
     extra: dict[str, Any] = {}
+    taken_up: int = 0
+    revision: int = 0
 
     def __repr__(self) -> str:
         return f"<Taken {self.id} {self.stage}>"

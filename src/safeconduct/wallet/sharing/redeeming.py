@@ -14,7 +14,7 @@ from safeconduct.wallet.context import Context, Notice
 from safeconduct.wallet.line import DPOP_ALGORITHM
 from safeconduct.wallet.offers import Invitation
 from safeconduct.wallet.records import Held, Waiting, key_of, key_text
-from safeconduct.wallet.sharing import addressed, authority, exchanging, levels, receiving, register
+from safeconduct.wallet.sharing import addressed, authority, levels, receiving, register
 from safeconduct.wallet.sharing.approved import Awaited
 from safeconduct.wallet.sharing.receiving import Terms
 from safeconduct.wallet.sharing.records import Taken
@@ -45,6 +45,7 @@ async def proceed(context: Context, taken: Taken, terms: Terms) -> Held | Waitin
     there = await settled(context, taken)
     if there is not None:
         return there
+    check_free(context, taken)
     if taken.stage == "declining":
         raise Rejected("transfer_over", "You declined this; ask the sender for a new share.")
     if taken.level == "authority":
@@ -83,31 +84,61 @@ async def redeem(context: Context, taken: Taken, terms: Terms) -> Held | Waiting
     if grant is None:
         raise Rejected("transfer_over", "The transfer has no offer that could be redeemed.")
     code = await _pin(context, taken, grant.tx_code, terms)
-    if not taken.dpop_key:
-        taken = msgspec.structs.replace(taken, dpop_key=key_text(context.new_key(DPOP_ALGORITHM)))
-    taken = await exchanging.keep(context, msgspec.structs.replace(taken, stage="redeeming"))
+    taken = await _taken_up(context, taken)
     invitation = Invitation(
         offer.credential_issuer, offer.credential_configuration_ids, grant, code, gives="one"
     )
     try:
-        outcome = await accept.follow(
-            context,
-            invitation,
-            accept.Terms(
-                via=terms.via,
-                unencrypted=terms.unencrypted,
-                wait=terms.wait,
-                key=addressed.proof_key(taken) or terms.key or taken.key,
-            ),
-            configuration=terms.configuration,
-            dpop_key=key_of(taken.dpop_key),
-            name=taken.id,
-        )
+        outcome = await _followed(context, taken, invitation, terms)
     except Rejected as error:
-        if error.code != "grant_refused" or code is None:
+        await context.safe.run(register.let_go, taken.id)
+        if error.code != "grant_refused":
             raise
-        raise await _pin_refused(context, taken) from error
+        raise await _refused(context, taken, pin=code is not None) from error
+    except BaseException:
+        await context.safe.run(register.let_go, taken.id)
+        raise
     return await _outcome(context, taken, outcome)
+
+
+def check_free(context: Context, taken: Taken) -> None:
+    """Check that no other process is redeeming a transfer. Raises Rejected: transfer_busy."""
+    if register.is_taken_up(taken, now=context.clock(), seconds=later.ABANDONED):
+        raise _busy()
+
+
+async def _taken_up(context: Context, taken: Taken) -> Taken:
+    """Keep the key for the code, and that this process asks the issuer: of two, only one does (A27)."""
+    if not taken.dpop_key:
+        taken = msgspec.structs.replace(taken, dpop_key=key_text(context.new_key(DPOP_ALGORITHM)))
+    kept = await context.safe.run(register.take_up, taken, now=context.clock(), seconds=later.ABANDONED)
+    if kept is None:
+        raise _busy()
+    return kept
+
+
+def _busy() -> Rejected:
+    return Rejected(
+        "transfer_busy",
+        "Another program of yours is redeeming this, or was cut off while it did; look again in two minutes.",
+    )
+
+
+async def _followed(context: Context, taken: Taken, invitation: Invitation, terms: Terms) -> Held | Waiting:
+    wanted = accept.Terms(
+        via=terms.via,
+        unencrypted=terms.unencrypted,
+        wait=terms.wait,
+        key=addressed.proof_key(taken) or terms.key or taken.key,
+    )
+    return await accept.follow(
+        context,
+        invitation,
+        wanted,
+        configuration=terms.configuration,
+        dpop_key=key_of(taken.dpop_key),
+        name=taken.id,
+    )
 
 
 async def settled(context: Context, taken: Taken) -> Held | Waiting | None:
@@ -118,6 +149,7 @@ async def settled(context: Context, taken: Taken) -> Held | Waiting | None:
     if held is not None:
         return await _outcome(context, taken, held)
     if any(pending.id == taken.id for pending in await context.safe.run(store.list_pending)):
+        check_free(context, taken)
         return await _asked_again(context, taken)
     return None
 
@@ -149,10 +181,13 @@ async def finish(context: Context, taken: Taken) -> None:
 
 async def _outcome(context: Context, taken: Taken, outcome: Held | Waiting) -> Held | Waiting:
     if isinstance(outcome, Held):
-        taken = await exchanging.keep(
-            context, msgspec.structs.replace(taken, stage="held", offer=None, dpop_key="", extra={})
-        )
-        await finish(context, taken)
+        held = msgspec.structs.replace(taken, stage="held", offer=None, dpop_key="", extra={}, taken_up=0)
+        # The credential is here, whatever another process was about to do.
+        kept = await context.safe.run(register.overrule, held)
+        if kept is not None:
+            await finish(context, kept)
+    else:
+        await context.safe.run(register.let_go, taken.id)
     return outcome
 
 
@@ -162,19 +197,37 @@ async def _pin(context: Context, taken: Taken, expected: TxCode | None, terms: T
     given = terms.tx_code
     if expected is not None and given is None and terms.pin is not None:
         given = terms.pin(await receiving.offer_question(context, taken, step="pin"))
-    return offers.check_tx_code(expected, given)
+    try:
+        return offers.check_tx_code(expected, given)
+    except Rejected as error:
+        raise Rejected(error.code, _PIN_REASONS.get(error.code, error.reason)) from None
 
 
-async def _pin_refused(context: Context, taken: Taken) -> Rejected:
-    """The error for a PIN that the issuer did not take; OpenID4VCI does not let it say that it is the PIN."""
-    tries = taken.tries + 1
-    await exchanging.keep(context, msgspec.structs.replace(taken, stage="offered", tries=tries))
+_PIN_REASONS = {
+    "tx_code_needed": "Give the PIN as well (--tx-code); the sender tells you it by another way.",
+    "tx_code_unwanted": "This share has no PIN; receive it without one.",
+    "tx_code_form": "The PIN has another form than the offer says; check it.",
+}
+
+
+async def _refused(context: Context, taken: Taken, *, pin: bool) -> Rejected:
+    """The error for a code that the issuer did not take; OpenID4VCI does not let it say what is wrong."""
+    tries = taken.tries + 1 if pin else taken.tries
+    free = msgspec.structs.replace(taken, stage="offered", tries=tries, taken_up=0)
+    await context.safe.run(register.overrule, free)
+    if not pin:
+        return Rejected(
+            "grant_refused",
+            "The issuer refused: the share was taken back, has expired, or somebody has redeemed it. Ask the "
+            "sender.",
+        )
     if tries >= PIN_TRIES:
         return _locked()
+    left = "one more wrong PIN" if tries == PIN_TRIES - 1 else f"{PIN_TRIES - tries} more wrong PINs"
     return Rejected(
         "pin_refused",
         "The issuer refused: the PIN was wrong, or the share was taken back or has expired. "
-        f"Ask the sender; after {PIN_TRIES - tries} more wrong PINs the share ends.",
+        f"Ask the sender; after {left} the share ends.",
     )
 
 

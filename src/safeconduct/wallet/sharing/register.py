@@ -1,7 +1,7 @@
 """Transactions over the records of transfers."""
 
 import hmac
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, RowMapping
@@ -9,6 +9,8 @@ from sqlalchemy import Connection, RowMapping
 from safeconduct.wallet import rows
 from safeconduct.wallet.sharing.records import Given, Parent, Taken, Transfer
 from safeconduct.wallet.vault import Vault
+
+T = TypeVar("T", Given, Taken)
 
 TRANSFER = "transfer"
 """Kind of the records of transfers."""
@@ -22,12 +24,57 @@ def put(connection: Connection, vault: Vault, record: Transfer) -> None:
     rows.put(connection, vault, TRANSFER, record.id, record)
 
 
-def change(connection: Connection, vault: Vault, record: Transfer) -> bool:
-    """Keep what is new about a transfer; False if another process has ended and forgotten it meanwhile."""
-    if rows.row(connection, TRANSFER, record.id) is None:
-        return False
-    rows.put(connection, vault, TRANSFER, record.id, record)
-    return True
+def put_opened(connection: Connection, vault: Vault, record: Taken) -> Taken:
+    """Keep a transfer that is about to be claimed, unless another process has just opened the same link.
+
+    Returns what is kept: of two processes, both go on with the same claim.
+    """
+    if record.box is not None:
+        before = taken_by(connection, vault, record.box.url, record.secret)
+        if before is not None:
+            return before
+    put(connection, vault, record)
+    return record
+
+
+def change(connection: Connection, vault: Vault, record: T) -> T | None:
+    """Keep what is new about a transfer, and return it as it is kept.
+
+    None if another process has changed or forgotten it since it was read: what that one did must stand.
+    """
+    there = get(connection, vault, record.id)
+    if there is None or there.revision != record.revision:
+        return None
+    return _next(connection, vault, record, there)
+
+
+def overrule(connection: Connection, vault: Vault, record: T) -> T | None:
+    """Keep what is certain about a transfer, whatever another process was about to do; None if it is gone."""
+    there = get(connection, vault, record.id)
+    return None if there is None else _next(connection, vault, record, there)
+
+
+def take_up(connection: Connection, vault: Vault, record: Taken, *, now: int, seconds: int) -> Taken | None:
+    """Take the redeeming of a transfer up for one process, and return it as it is kept.
+
+    None if another process is at it, or was and came to no end, less than so many seconds ago.
+    """
+    there = get(connection, vault, record.id)
+    if isinstance(there, Taken) and is_taken_up(there, now=now, seconds=seconds):
+        return None
+    return change(connection, vault, msgspec.structs.replace(record, stage="redeeming", taken_up=now))
+
+
+def let_go(connection: Connection, vault: Vault, name: str) -> None:
+    """Leave the redeeming of a transfer to whoever takes it up next, if it is still there."""
+    there = get(connection, vault, name)
+    if isinstance(there, Taken):
+        _next(connection, vault, msgspec.structs.replace(there, taken_up=0), there)
+
+
+def is_taken_up(record: Taken, *, now: int, seconds: int) -> bool:
+    """Tell whether a process may still be redeeming a transfer."""
+    return now - seconds < record.taken_up <= now
 
 
 def drop(connection: Connection, _vault: Vault, name: str) -> None:
@@ -68,7 +115,7 @@ def keep_parents(connection: Connection, vault: Vault, parent: Parent) -> None:
     """Keep a credential with the shares that were made of it, for when it is not held any more."""
     for record in list_given(connection, vault):
         if record.credential == parent.held.id and record.stage != "over":
-            put(connection, vault, msgspec.structs.replace(record, parent=parent))
+            _next(connection, vault, msgspec.structs.replace(record, parent=parent), record)
 
 
 def parent_of(connection: Connection, vault: Vault, credential: str) -> Parent | None:
@@ -91,6 +138,12 @@ def drop_old(connection: Connection, vault: Vault, *, now: int) -> None:
     for record in list_given(connection, vault):
         if record.stage == "over" and record.ended <= now - KEPT:
             rows.remove(connection, TRANSFER, record.id)
+
+
+def _next(connection: Connection, vault: Vault, record: T, there: Transfer) -> T:
+    kept = msgspec.structs.replace(record, revision=there.revision + 1)
+    put(connection, vault, kept)
+    return kept
 
 
 def _all(connection: Connection, vault: Vault) -> list[Transfer]:

@@ -35,6 +35,7 @@ from safeconduct.wallet.sharing import (
     approving,
     channels,
     delegating,
+    exchanging,
     register,
     relays,
     share_line,
@@ -386,9 +387,13 @@ def _rfc3339(seconds: int) -> str:
 
 
 async def _kept(context: Context, given: Given) -> Given:
-    if not await context.safe.run(register.change, given):
-        raise _over()
-    return given
+    kept = await context.safe.run(register.change, given)
+    if kept is not None:
+        return kept
+    there = await context.safe.run(register.get, given.id)
+    if isinstance(there, Given) and there.stage not in ("ending", "over"):
+        raise exchanging.changed()
+    raise _over()
 
 
 def _over() -> Rejected:

@@ -297,9 +297,11 @@ def test_records_are_found_by_a_beginning_and_old_ones_forgotten(run: Any) -> No
         assert await safe.run(register.taken_by, BOX.url + "x", SECRET) is None
         over = msgspec.structs.replace(GIVEN.wiped(), stage="over", ended=100)
         assert over.secret == b""
-        await safe.run(register.change, over)
+        kept = await safe.run(register.change, over)
+        assert kept == msgspec.structs.replace(over, revision=over.revision + 1)
+        assert await safe.run(register.change, over) is None  # what was read before
         await safe.run(register.drop_old, now=100 + register.KEPT - 1)
-        assert await safe.run(register.list_given) == (over,)
+        assert await safe.run(register.list_given) == (kept,)
         await safe.run(register.drop_old, now=100 + register.KEPT)
         assert await safe.run(register.list_given) == ()
 
