@@ -333,7 +333,8 @@ class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     protection: where a new wallet's key lies; "" chooses the passphrase if there is one, else a key file.
     client_id: the wallet's name at authorization servers where it has to have one.
     persona: whose keys and credentials; each has a store of its own below that of the settings, and "" is the
-    one who needs no name. relay: where shares are left. relays: others from which shares are taken unasked.
+    one who needs no name. relay: where shares are left. relay_token: for making mailboxes there, where that
+    takes one; no other relay gets it. relays: others from which shares are taken unasked.
     """
 
     store: Path = _DATA / "wallet"
@@ -347,6 +348,7 @@ class WalletSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     client_id: str = "safeconduct-wallet"
     persona: PersonaName = ""
     relay: str = ""
+    relay_token: Secret | None = None
     relays: tuple[str, ...] = ()
 
 

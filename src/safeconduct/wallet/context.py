@@ -9,6 +9,7 @@ from safeconduct.clock import Clock
 from safeconduct.crypto.keys import Key
 from safeconduct.ids import Random
 from safeconduct.net.fetch import Fetcher
+from safeconduct.settings import Secret
 from safeconduct.wallet.safe import Safe
 
 Unencrypted = Literal["refused", "allowed"]
@@ -34,8 +35,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     browse: shows a URL to the user, in a browser or as text.
     client_id: the wallet's name where it needs one.
     allow_http_loopback: takes issuers and servers on this machine without TLS.
-    relay: base URL of the relay where shares are left, "" for none. relays: those from which shares are taken
-    unasked as well. patience: seconds that the fetcher waits for an answer.
+    relay: base URL of the relay where shares are left, "" for none. relay_token: for making mailboxes there,
+    and nowhere else. relays: those from which shares are taken unasked as well. patience: seconds that the
+    fetcher waits for an answer.
     """
 
     safe: Safe
@@ -50,4 +52,5 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     allow_http_loopback: bool
     relay: str = ""
     relays: tuple[str, ...] = ()
+    relay_token: Secret | None = None
     patience: float = 10.0

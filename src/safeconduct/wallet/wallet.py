@@ -362,6 +362,7 @@ async def open_wallet(
                 allow_http_loopback=settings.allow_loopback_http,
                 relay=settings.relay,
                 relays=settings.relays,
+                relay_token=settings.relay_token,
                 patience=settings.fetch_timeout,
             ),
             lambda name: guard_of(name, settings, passphrase),

@@ -20,10 +20,12 @@ from safeconduct.errors import Malformed, Rejected, SafeconductError
 from safeconduct.net.fetch import Response, Unreachable
 from safeconduct.protocols import wire
 from safeconduct.protocols.transfer.claims import claim_message
+from safeconduct.protocols.transfer.messages import ATTESTATION
 from safeconduct.protocols.transfer.payload import Payload
 from safeconduct.protocols.transfer.uuids import parse_uuid
 from safeconduct.wallet.answers import Unavailable
 from safeconduct.wallet.context import Context
+from safeconduct.wallet.sharing import relays
 from safeconduct.wallet.sharing.records import Box
 
 TAKEN = "urn:safeconduct:relay:already-claimed"
@@ -67,10 +69,17 @@ class RelayLine:
     async def create(self, body: bytes) -> str:
         """Make the mailbox with its first message, and return its id. body: the JSON of the request.
 
-        Raises Rejected: relay_answer_foreign (the link is not this relay's), and as `read`.
+        Raises Rejected: relay_answer_foreign (the link is not this relay's), relay_token_needed,
+        relay_token_malformed, and as `read`.
         """
         headers = {_REQUEST_ID: self._box.created, "Content-Type": _JSON}
-        response = await self._send("POST", f"{self._box.relay}/v1/m", headers, body)
+        token = relays.token_for(self._context, self._box.relay)
+        if token is not None:
+            headers[ATTESTATION] = token
+        try:
+            response = await self._send("POST", f"{self._box.relay}/v1/m", headers, body)
+        except Rejected as error:
+            raise _not_made() if error.code == "claim_refused" else error from None
         made = wire.read_json(response.body, _Created, what="The relay's answer")
         return self._named(made.url_link)
 
@@ -214,6 +223,14 @@ def polls(context: Context) -> bool:
 
 def _longest_wait(context: Context) -> int:
     return int(context.patience) - _SPARE
+
+
+def _not_made() -> Rejected:
+    return Rejected(
+        "relay_token_needed",
+        "The relay makes mailboxes only for who has a token of its operator's: set wallet.relay_token to a "
+        "good one, or use another relay (--relay).",
+    )
 
 
 _BY_STATUS = {

@@ -4,6 +4,7 @@ Whoever made a link chose its relay, and opening the link tells that relay the w
 speaks to relays that its user named, and to others after it asked; over TLS, except on this machine.
 """
 
+import re
 from typing import Literal
 
 from safeconduct.errors import Rejected
@@ -33,6 +34,24 @@ def is_listed(context: Context, relay: str) -> bool:
     """Tell whether the user named this relay: one of the same scheme, host, port and path."""
     named = (context.relay, *context.relays)
     return urls.normalise(relay) in {urls.normalise(url.rstrip("/")) for url in named if url}
+
+
+def token_for(context: Context, relay: str) -> str | None:
+    """Return the token for making mailboxes at a relay: that of the settings, if it is set there.
+
+    Raises Rejected: relay_token_malformed.
+    """
+    if context.relay_token is None or not context.relay:
+        return None
+    if urls.normalise(relay) != urls.normalise(context.relay.rstrip("/")):
+        return None
+    token = context.relay_token.reveal()
+    if not _TOKEN.fullmatch(token):
+        raise Rejected("relay_token_malformed", "wallet.relay_token has to be printable ASCII in one line.")
+    return token
+
+
+_TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")
 
 
 def new_box(context: Context, relay: str, *, mailbox: str = "") -> Box:

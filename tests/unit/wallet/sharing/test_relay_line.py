@@ -14,6 +14,7 @@ from safeconduct.net.fetch import Response, Unreachable
 from safeconduct.protocols.transfer.claims import verify_proof
 from safeconduct.protocols.transfer.payload import Payload
 from safeconduct.protocols.transfer.uuids import parse_uuid
+from safeconduct.settings import Secret
 from safeconduct.wallet.context import Context
 from safeconduct.wallet.sharing.records import Box
 from safeconduct.wallet.sharing.relay_line import TAKEN, TRIES, RelayLine
@@ -41,6 +42,7 @@ class Relay:
         self.answers = list(answers)
         self.asked: list[tuple[str, str, dict[str, str], bytes, int]] = []
         self.slept: list[float] = []
+        self.members: dict[str, Any] = {}
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, max_bytes: int
@@ -68,6 +70,7 @@ class Relay:
             client_id="",
             allow_http_loopback=False,
             patience=patience,
+            **self.members,
         )
         line = RelayLine(context, BOX)
 
@@ -149,7 +152,8 @@ def test_each_refusal_has_its_code(name: str, status: int, code: str) -> None:
         assert Relay(answer(404)).do(OPERATIONS[name]) == "gone"
         return
     for body in (None, b"rubbish", b"\xff", b"[]", {"type": 1, "code": {}}, {"code": "X\n" * 99}):
-        assert Relay(answer(status, body)).refuses(OPERATIONS[name]) == code
+        expected = "relay_token_needed" if (name, code) == ("create", "claim_refused") else code
+        assert Relay(answer(status, body)).refuses(OPERATIONS[name]) == expected
 
 
 def test_a5_who_is_second_learns_that_another_was_first() -> None:
@@ -261,3 +265,43 @@ def test_a18_a_preview_is_text_however_it_is_written(page: str, title: str) -> N
     assert (shown.title, shown.description) == (title, "")
     assert relay.asked[0][0] == "GET"
     assert not {"mailbox-device-claim", "mailbox-claim-proof"} & {name.lower() for name in relay.asked[0][2]}
+
+
+TOKEN = "token-of-the-operator"
+
+
+@pytest.mark.parametrize(
+    ("relay", "sent"),
+    [
+        (RELAY, TOKEN),
+        ("https://RELAY.example:443/", TOKEN),
+        ("https://other.example", None),
+        ("https://relay.example/below", None),
+        ("", None),
+    ],
+)
+def test_a21_a_creation_token_goes_to_the_relay_of_the_settings_alone(relay: str, sent: str | None) -> None:
+    there = Relay(answer(201, {"urlLink": f"{RELAY}/v1/m/{MAILBOX}"}))
+    there.members = {"relay": relay, "relay_token": Secret(TOKEN)}
+    there.do(lambda line: line.create(b"{}"))
+    assert there.asked[0][2].get("Mailbox-Device-Attestation") == sent
+
+
+@pytest.mark.parametrize("name", ["read", "update", "relinquish", "delete"])
+def test_a21_a_creation_token_goes_with_nothing_else(name: str) -> None:
+    there = Relay(GOOD[name])
+    there.members = {"relay": RELAY, "relay_token": Secret(TOKEN)}
+    there.do(OPERATIONS[name])
+    assert TOKEN not in str(there.asked)
+
+
+@pytest.mark.parametrize("token", ["", "in two\nlines", "\u00fcber", "x" * 1025])
+def test_a_creation_token_that_is_no_header_value_is_never_sent(token: str) -> None:
+    there = Relay(answer(201, {"urlLink": f"{RELAY}/v1/m/{MAILBOX}"}))
+    there.members = {"relay": RELAY, "relay_token": Secret(token)}
+    assert there.refuses(lambda line: line.create(b"{}")) == "relay_token_malformed"
+    assert there.asked == []
+
+
+def test_a_relay_that_makes_no_mailbox_without_a_token_says_what_to_do() -> None:
+    assert Relay(answer(401, {})).refuses(lambda line: line.create(b"{}")) == "relay_token_needed"
