@@ -1,5 +1,7 @@
 """Targets: TLS presentation language, and everything of MLS that is written in it."""
 
+import contextlib
+
 from fuzz.choices import Choices
 from fuzz.envelopes import text
 from fuzz.judgement import Target
@@ -57,6 +59,7 @@ from safeconduct.protocols.mls.ratchet_tree import (
     verify_ratchet_tree,
 )
 from safeconduct.protocols.mls.signing import verify_with_label
+from safeconduct.protocols.mls.tree_hash import tree_hashes, verify_tree_hash
 
 _SUITE = cipher_suites.by_number(1)
 _KEY = key("Ed25519")
@@ -225,7 +228,11 @@ def _read_message(data: bytes) -> None:
 def _look_at(info: GroupInfo) -> None:
     info.group_context.required_capabilities()
     info.group_context.external_senders(framing="draft")
-    info.ratchet_tree(framing="draft")
+    tree = info.ratchet_tree(framing="draft")
+    if tree is not None:
+        tree_hashes(tree, _SUITE)
+        with contextlib.suppress(SafeconductError):
+            verify_tree_hash(tree, info)
     verify_group_info(info, signature_key=_KEY.public.to_raw())
 
 

@@ -18,6 +18,7 @@ from safeconduct.protocols.mls.leaf_node import Position, parse_leaf_node, verif
 from safeconduct.protocols.mls.message import Message, parse_message
 from safeconduct.protocols.mls.ratchet_tree import RatchetTree, parse_ratchet_tree, verify_ratchet_tree
 from safeconduct.protocols.mls.signing import sign_with_label, verify_with_label
+from safeconduct.protocols.mls.tree_hash import tree_hashes
 
 Case = dict[str, Any]
 OPAQUE_MESSAGES = (
@@ -87,6 +88,22 @@ def test_every_leaf_of_every_tree_verifies_in_its_group_and_no_other(vectors: Pa
     with pytest.raises(Rejected) as caught:
         verify_ratchet_tree(read, suite=suite, group_id=b"another")
     assert caught.value.code == "signature_invalid"
+
+
+def test_every_tree_hash_is_the_published_one(vectors: Path) -> None:
+    trees = [(case, case["tree"], case["tree_hashes"]) for case in cases(vectors, "tree-validation")]
+    for case, data, published in trees:
+        levels = tree_hashes(tree(data), cipher_suites.by_number(case["cipher_suite"]))
+        found = {
+            (number * 2 + 1) * (1 << level) - 1: each
+            for level, hashes in enumerate(levels)
+            for number, each in enumerate(hashes)
+        }
+        assert [found[place].hex() for place in range(len(published))] == published
+    for case in cases(vectors, "tree-operations"):
+        for when in ("before", "after"):
+            levels = tree_hashes(tree(case[f"tree_{when}"]), cipher_suites.by_number(case["cipher_suite"]))
+            assert levels[-1][0].hex() == case[f"tree_hash_{when}"]
 
 
 def test_other_published_trees_are_read(vectors: Path) -> None:

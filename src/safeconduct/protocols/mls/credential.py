@@ -138,6 +138,8 @@ def parse_credential(data: bytes, *, framing: Framing) -> Credential:
 
     framing: of an SD-JWT. Raises as `take_credential`, and Malformed "tls_trailing_bytes".
     """
+    if len(data) > _TYPE_BYTES + limits.MLS_CREDENTIAL_BYTES:
+        raise _too_large()
     return tls.read(data, lambda reader: take_credential(reader, framing))
 
 
@@ -148,20 +150,22 @@ def take_credential(reader: Reader, framing: Framing) -> Credential:
     "mls_credential_too_large" above `limits.MLS_CREDENTIAL_BYTES`, "mls_credential_nested" for one of several
     that is itself several, "tls_too_many".
     """
-    kind = reader.uint16()
-    if kind == registries.MULTI:
-        bindings = reader.vector(lambda inner: _take_binding(inner, framing), count=limits.MLS_CREDENTIALS)
-        return MultiCredential(bindings)
-    return _take_single(reader, kind, framing)
+    begun, kind = reader.place, reader.uint16()
+    taken = _take_multi(reader, framing) if kind == registries.MULTI else _take_single(reader, kind, framing)
+    if reader.place - begun > _TYPE_BYTES + limits.MLS_CREDENTIAL_BYTES:
+        raise _too_large()
+    return taken
+
+
+def _take_multi(reader: Reader, framing: Framing) -> MultiCredential:
+    return MultiCredential(
+        reader.vector(lambda inner: _take_binding(inner, framing), count=limits.MLS_CREDENTIALS)
+    )
 
 
 def _take_single(reader: Reader, kind: int, framing: Framing) -> Credential:
-    begun = reader.place
     take = _TAKE.get(kind)
-    taken = take(reader, framing) if take is not None else OpaqueCredential(kind, reader.opaque())
-    if reader.place - begun > limits.MLS_CREDENTIAL_BYTES:
-        raise Unsupported("mls_credential_too_large", "The credential is longer than accepted here.")
-    return taken
+    return take(reader, framing) if take is not None else OpaqueCredential(kind, reader.opaque())
 
 
 def _take_binding(reader: Reader, framing: Framing) -> CredentialBinding:
@@ -193,5 +197,12 @@ _TAKE: Final[dict[int, Callable[[Reader, Framing], Credential]]] = {
 }
 
 
+_TYPE_BYTES = 2
+
+
 def _typed(kind: int, body: bytes) -> bytes:
-    return tls.uint(kind, 2) + body
+    return tls.uint(kind, _TYPE_BYTES) + body
+
+
+def _too_large() -> Unsupported:
+    return Unsupported("mls_credential_too_large", "The credential is longer than accepted here.")

@@ -28,14 +28,15 @@ def parse_external_senders(data: bytes, *, framing: Framing) -> tuple[ExternalSe
     """Returns what the extension external_senders holds, in order: a sender is named by his place there.
 
     data: of the extension, the length of the list included. framing: of an SD-JWT in it.
-    Raises Malformed "tls_…"; Unsupported "tls_too_many" above `limits.MLS_EXTERNAL_SENDERS`; and what a
-    credential raises.
+    Raises Malformed "tls_…"; Unsupported "tls_too_long" above `limits.MLS_MESSAGE_BYTES`, "tls_too_many"
+    above `limits.MLS_EXTERNAL_SENDERS`; and what a credential raises.
     """
     return tls.read(
         data,
         lambda reader: reader.vector(
             lambda inner: _take_external_sender(inner, framing), count=limits.MLS_EXTERNAL_SENDERS
         ),
+        most=limits.MLS_MESSAGE_BYTES,
     )
 
 

@@ -17,7 +17,8 @@ from safeconduct.protocols.mls.cipher_suites import CipherSuite
 from safeconduct.protocols.mls.credential import Framing
 from safeconduct.protocols.mls.leaf_node import LeafNode, Position, take_leaf_node, verify_leaf_node
 
-_LEAF, _PARENT = 1, 2
+LEAF, PARENT = 1, 2
+"""NodeType (RFC 9420 §12.4.3.3)."""
 
 
 class ParentNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,8 +84,8 @@ def parse_ratchet_tree(data: bytes, *, framing: Framing) -> RatchetTree:
 def verify_ratchet_tree(tree: RatchetTree, *, suite: CipherSuite, group_id: bytes) -> None:
     """Returns if every leaf is signed for its place in that group, and no key stands there twice.
 
-    Raises Rejected "signature_invalid", "mls_keys_not_distinct"; Malformed "key_malformed". Hashes of the
-    tree and its parents are for who joins the group.
+    Raises Rejected "signature_invalid", "mls_keys_not_distinct"; Malformed "key_malformed". For the
+    hash of the tree see `verify_tree_hash`; hashes of parents are for who joins the group.
     Source: RFC 9420 §7.3, §12.4.3.1.
     """
     _check_distinct([leaf.signature_key for _, leaf in tree.leaves()])
@@ -94,7 +95,7 @@ def verify_ratchet_tree(tree: RatchetTree, *, suite: CipherSuite, group_id: byte
 
 
 def _take_node(reader: Reader, framing: Framing) -> LeafNode | ParentNode:
-    if reader.choice((_LEAF, _PARENT)) == _LEAF:
+    if reader.choice((LEAF, PARENT)) == LEAF:
         return take_leaf_node(reader, framing)
     return ParentNode(
         encryption_key=reader.opaque(),
@@ -106,7 +107,7 @@ def _take_node(reader: Reader, framing: Framing) -> LeafNode | ParentNode:
 def _encode_node(node: Node) -> bytes:
     if node is None:
         return tls.optional(None)
-    return tls.optional(tls.uint(_LEAF if isinstance(node, LeafNode) else _PARENT, 1) + node.encoded)
+    return tls.optional(tls.uint(LEAF if isinstance(node, LeafNode) else PARENT, 1) + node.encoded)
 
 
 def _check_form(tree: RatchetTree) -> None:

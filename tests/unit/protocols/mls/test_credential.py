@@ -18,6 +18,7 @@ from safeconduct.protocols.mls.credential import (
     SdJwtCredential,
     X509Credential,
     parse_credential,
+    take_credential,
 )
 from safeconduct.protocols.mls.credential_bindings import verify_bindings
 from safeconduct.protocols.mls.signing import sign_with_label
@@ -146,6 +147,23 @@ def test_MLS_CREDENTIAL_BYTES_bounds_all_of_an_sd_jwt() -> None:
         assert code_of(SdJwtCredential(sd_jwt=large, framing=framing).encode(), framing) == (
             "mls_credential_too_large"
         )
+
+
+def test_MLS_CREDENTIAL_BYTES_bounds_all_that_a_client_shows_at_once() -> None:
+    def halves(size: int) -> bytes:
+        half = CredentialBinding(
+            cipher_suite=2, credential=BasicCredential(b"a" * size), credential_key=b"", signature=b""
+        )
+        return MultiCredential((half, half)).encode()
+
+    # Besides, a binding has ten bytes (suite, type, three lengths), and the list a length of four.
+    fits = halves(limits.MLS_CREDENTIAL_BYTES // 2 - 12)
+    assert parse_credential(fits, framing="draft").encode() == fits
+    assert code_of(halves(limits.MLS_CREDENTIAL_BYTES // 2)) == "mls_credential_too_large"
+    # Within a leaf its own end is found first.
+    with pytest.raises(SafeconductError) as caught:
+        tls.read(halves(limits.MLS_CREDENTIAL_BYTES // 2), lambda reader: take_credential(reader, "draft"))
+    assert caught.value.code == "mls_credential_too_large"
 
 
 def test_MLS_CREDENTIALS_bounds_what_a_client_shows_at_once() -> None:

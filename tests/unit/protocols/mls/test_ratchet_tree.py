@@ -1,5 +1,7 @@
 """The ratchet tree and what a GroupInfo says besides: form, places, keys used once, signatures."""
 
+import hashlib
+
 import msgspec
 import pytest
 from tests.unit.protocols.mls.clients import GROUP, KEYS, P256, leaf_node
@@ -27,6 +29,7 @@ from safeconduct.protocols.mls.ratchet_tree import (
     verify_ratchet_tree,
 )
 from safeconduct.protocols.mls.signing import sign_with_label
+from safeconduct.protocols.mls.tree_hash import verify_tree_hash
 
 SOURCES = (FromUpdate(), FromCommit(b"hash"), FromUpdate(), FromUpdate(), FromUpdate())
 MEMBERS = [
@@ -257,6 +260,33 @@ def test_MLS_MESSAGE_BYTES_bounds_a_group_info() -> None:
     assert info_code_of(bytes(limits.MLS_MESSAGE_BYTES + 1)) == "tls_too_long"
 
 
+def test_a_tree_is_the_one_that_the_group_info_speaks_of() -> None:
+    def told(tree_hash: bytes, suite: int = 2) -> GroupInfo:
+        data = context(suite=suite).replace(tls.opaque(b"tree hash"), tls.opaque(tree_hash))
+        return parse_group_info(group_info(data))
+
+    def leaf_hash(index: int, leaf: LeafNode) -> bytes:
+        return hashlib.sha256(b"\1" + tls.uint(index, 4) + b"\1" + leaf.encoded).digest()
+
+    pair = RatchetTree((A, None, B))
+    expected = b"\2" + b"\0" + tls.opaque(leaf_hash(0, A)) + tls.opaque(leaf_hash(1, B))
+    verify_tree_hash(pair, told(hashlib.sha256(expected).digest()))
+    verify_tree_hash(RatchetTree((A,)), told(leaf_hash(0, A)))
+    for tree, info, code in (
+        (RatchetTree((B, None, A)), told(hashlib.sha256(expected).digest()), "mls_tree_hash_mismatch"),
+        (
+            RatchetTree((A, None, B, None, C)),
+            told(hashlib.sha256(expected).digest()),
+            "mls_tree_hash_mismatch",
+        ),
+        (pair, told(b""), "mls_tree_hash_mismatch"),
+        (pair, told(b"", suite=8), "mls_cipher_suite_unsupported"),
+    ):
+        with pytest.raises(SafeconductError) as caught:
+            verify_tree_hash(tree, info)
+        assert caught.value.code == code
+
+
 def test_external_senders_are_a_list_with_its_length() -> None:
     one = encode_external_senders(SENDERS[:1])
     assert one == tls.opaque(b"\3key" + SENDERS[0].credential.encode())
@@ -274,6 +304,12 @@ def test_MLS_EXTERNAL_SENDERS_bounds_the_list() -> None:
     with pytest.raises(SafeconductError) as caught:
         parse_external_senders(encode_external_senders((*most, SENDERS[1])), framing="draft")
     assert caught.value.code == "tls_too_many"
+
+
+def test_MLS_MESSAGE_BYTES_bounds_external_senders() -> None:
+    with pytest.raises(SafeconductError) as caught:
+        parse_external_senders(bytes(limits.MLS_MESSAGE_BYTES + 1), framing="draft")
+    assert caught.value.code == "tls_too_long"
 
 
 def test_what_it_holds_is_not_shown() -> None:
