@@ -321,3 +321,56 @@ def test_days_begin_in_utc() -> None:
     for wrong in ("2026-12-01T00:00:00", "2026-13-01", "0d", "1", "", "-1d", "999999999999d", "1970-01-01"):
         with pytest.raises(WrongUse):
             periods.moment("--expires", wrong, now=5)
+
+
+def test_the_drafts_are_not_written_at_levels_that_they_do_not_know(run: Run, car: str) -> None:
+    refused = run("wallet", "share", car, "--draft", "--level", "approve")
+    assert code(refused) == (1, "share_level_not_allowed")
+    card = run(*RAE, "contact", "show", "--name", "Rae").stdout
+    assert run("wallet", "contact", "add", "-", stdin=card.encode()).exit_code == 0
+    assert code(run("wallet", "share", car, "--draft", "--to", "Rae")) == (1, "share_level_not_allowed")
+    assert ok(run("wallet", "shares", "--json"))["shares"] == []
+
+
+def test_json_never_waits_with_the_link_in_its_hand(run: Run, car: str) -> None:
+    shared = ok(run("wallet", "share", car, "--level", "approve", "--wait", "600", "--json"))
+    assert shared["link"].endswith(".2a")
+
+
+def test_what_is_neither_a_link_nor_a_file_nor_an_id_is_wrong_use(run: Run, car: str) -> None:
+    for given in ("garbage", "missing.sct", "./missing.sct", "relay.example/v1/m/x"):
+        done = run("wallet", "receive", given)
+        assert done.exit_code == 2, given
+        assert "a file that is there" in done.stderr
+    assert code(run("wallet", "receive", "5e0c")) == (1, "transfer_unknown")
+
+
+def test_hints_name_the_persona_and_what_to_do(run: Run, car: str) -> None:
+    shared = ok(run("wallet", "share", car, "--json"))
+    needed = run(*RAE, "receive", shared["link"])
+    assert code(needed) == (1, "tx_code_needed")
+    assert "--tx-code" in needed.stderr
+    listed = run(*RAE, "list")
+    assert "`safeconduct wallet --persona rae receive " in listed.stderr
+    [opened] = ok(run(*RAE, "list", "--json"))["opened"]
+    assert opened["stage"] == "offered"
+    unwanted = run("wallet", "approve", shared["id"])
+    assert code(unwanted) == (1, "approval_unwanted")
+    assert "wallet contact list" in run("wallet", "share", car, "--to", "Nobody").stderr
+
+
+def test_s9_a_share_in_a_file_can_be_declined(run: Run, car: str) -> None:
+    card = run(*RAE, "contact", "show", "--name", "Rae").stdout
+    assert run("wallet", "contact", "add", "-", stdin=card.encode()).exit_code == 0
+    assert run("wallet", "share", car, "--to", "Rae", "--file", "share.sct").exit_code == 0
+    assert ok(run(*RAE, "decline", "share.sct", "--json")) == {"outcome": "forgotten"}
+    assert code(run("wallet", "decline", "share.sct")) == (1, "sealed_for_another")
+
+
+def test_a_share_that_finds_no_relay_says_how_it_goes_on(run: Run, car: str) -> None:
+    down = f"http://127.0.0.1:{free_port()}"
+    failed = run("wallet", "share", car, "--relay", down)
+    assert failed.exit_code == 1
+    assert "relay_unavailable: " in failed.stderr
+    [standing] = ok(run("wallet", "shares", "--json"))["shares"]
+    assert f"`wallet link {standing['id']}` goes on" in failed.stderr

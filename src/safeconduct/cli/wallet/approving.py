@@ -59,7 +59,11 @@ def approve(
         except Rejected as error:
             if error.code != "approval_unwanted" or digits is not None:
                 raise
-        return await _answer(wallet, transfer, seconds=seconds, yes=yes)
+            unwanted = error
+        try:
+            return await _answer(wallet, transfer, seconds=seconds, yes=yes)
+        except Rejected as error:
+            raise unwanted if error.code == "authority_unwanted" else error from None
 
     approval = common.with_wallet(config, work)
     if as_json:

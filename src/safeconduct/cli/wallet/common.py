@@ -84,6 +84,12 @@ def choose_persona(name: str | None) -> None:
     _persona.set(name)
 
 
+def command() -> str:
+    """Return how the wallet's commands begin, for the persona that was chosen, in what the user is told."""
+    name = _persona.get()
+    return "safeconduct wallet" if name is None else f"safeconduct wallet --persona {name}"
+
+
 def wallet_settings(config: str | None) -> "WalletSettings":
     """Read the wallet's settings, for the persona that was chosen. Raises WrongUse, Malformed."""
     from safeconduct.cli import operating
@@ -235,9 +241,9 @@ def write_outcome(outcome: "Held | Waiting") -> None:
     output.write_columns(outcome.id, outcome.issuer, outcome.configuration, outcome.stage)
     if outcome.stage == "deferred":
         when = date(outcome.not_before)
-        output.note(f"The issuer gives it later: `safeconduct wallet fetch {outcome.id}`, not before {when}.")
+        output.note(f"The issuer gives it later: `{command()} fetch {outcome.id}`, not before {when}.")
     else:
-        output.note(f"No answer came: `safeconduct wallet resume` asks for {outcome.id} again.")
+        output.note(f"No answer came: `{command()} resume` asks for {outcome.id} again.")
 
 
 def write_held(held: "Held") -> None:

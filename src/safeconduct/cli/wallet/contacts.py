@@ -102,7 +102,7 @@ def add(
         return
     output.write_columns(contact.id, contact.name)
     output.note(f"Digits to compare: {read.fingerprint}")
-    output.note(f"Share with them so: `safeconduct wallet share ID --to {contact.id}`.")
+    output.note(f"Share with them so: `{common.command()} share ID --to {contact.id}`.")
 
 
 @app.command("list")

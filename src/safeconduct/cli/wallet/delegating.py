@@ -64,7 +64,7 @@ def delegate(
 
     \b
     Example:
-      safeconduct wallet delegate 3f --disclose vehicle --right access_rights=open --expires 2d
+      safeconduct wallet delegate 3f --disclose access_rights[0] --right access_rights=open --expires 2d
     """
     from safeconduct.cli import output
 
@@ -78,7 +78,7 @@ def delegate(
         common.write_json(common.as_json(shared))
         return
     sharing.write_shared(shared, None, qr=qr)
-    output.note(f"When they have opened it: `safeconduct wallet approve {shared.id}`.")
+    output.note(f"When they have opened it: `{common.command()} approve {shared.id}`.")
 
 
 def _wish(

@@ -33,6 +33,7 @@ def list_credentials(config: Config = None, as_json: AsJson = False) -> None:
             {
                 "credentials": [common.as_json(each) for each in held],
                 "waiting": [common.as_json(each) for each in waiting],
+                "opened": [{"id": each.id, "stage": each.stage, "issuer": each.issuer} for each in opened],
             }
         )
         return
@@ -41,7 +42,7 @@ def list_credentials(config: Config = None, as_json: AsJson = False) -> None:
     for still in waiting:
         output.note(f"still to come: {still.id} of {still.issuer} ({still.stage})")
     for taken in opened:
-        output.note(f"opened, not received: {taken.id}; `safeconduct wallet receive {taken.id}` goes on")
+        output.note(f"opened, not received: {taken.id}; `{common.command()} receive {taken.id}` goes on")
 
 
 def show(credential: Credential, config: Config = None, as_json: AsJson = False) -> None:

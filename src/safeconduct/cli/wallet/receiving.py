@@ -1,5 +1,6 @@
 """`safeconduct wallet receive`, `decline`: what others share."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +66,9 @@ def receive(
     server = common.server(via, config)
 
     async def work(wallet: "Wallet") -> "Held | Waiting | Awaited":
-        with progress.waiting("Waiting for the sender to approve", quiet=as_json or not waits) as stop:
+        with progress.waiting(
+            "Opening it, and waiting for the sender if they have to approve", quiet=as_json or not waits
+        ) as stop:
             terms = _terms(
                 ask=_asking(stop, yes=yes or source == "-"),
                 relay_ok=relay_ok,
@@ -125,13 +128,21 @@ def _source(given: str) -> str:
     from pathlib import Path
 
     from safeconduct.cli import files
+    from safeconduct.cli.faults import WrongUse
     from safeconduct.limits import JSON_BYTES
 
     if given == files.STANDARD_STREAM or "://" in given or given.startswith("sct:"):
         return common.text_argument(given)
     if Path(given).is_file():
         return files.read_whole(given, max_bytes=JSON_BYTES).decode("utf-8", "replace").strip()
+    if not _ID.fullmatch(given):
+        raise WrongUse(
+            "give a link (https://...#...), a file that is there, or an id that `wallet list` shows"
+        )
     return given
+
+
+_ID = re.compile(r"[0-9a-f]{1,64}")
 
 
 def _terms(*, relay_ok: bool, unencrypted: bool = False, **given: object) -> "Terms":
@@ -154,7 +165,8 @@ def _asking(stop: Callable[[], None], *, yes: bool) -> "Callable[[ShareQuestion]
     def ask(question: "ShareQuestion") -> bool:
         stop()
         _describe(question)
-        return typer.confirm(_QUESTIONS[question.step], err=True)
+        signed = question.step == "redeem" and question.level == "authority"
+        return typer.confirm(_SIGNED if signed else _QUESTIONS[question.step], err=True)
 
     return ask
 
@@ -164,6 +176,7 @@ _QUESTIONS = {
     "claim": "Take it, so that nobody else can?",
     "redeem": "Ask this issuer for it?",
 }
+_SIGNED = "Ask the sender to sign it for you?"
 
 
 def _describe(question: "ShareQuestion") -> None:
@@ -182,6 +195,8 @@ def _describe(question: "ShareQuestion") -> None:
     else:
         output.note(f"Issuer:       {question.issuer}{'' if question.known else '   (new to this wallet)'}")
         output.note(f"Credential:   {' or '.join(question.configurations)}")
+        if question.description:
+            output.note(f"What it is:   {question.description}")
         if question.expires is not None:
             output.note(f"Good until:   {date(question.expires)}")
         if question.mode == "move":
@@ -224,4 +239,4 @@ def _write(outcome: "Held | Waiting | Awaited", *, as_json: bool) -> None:
         common.write_json({**common.as_json(outcome), "state": "awaited"})
         return
     output.write_columns(outcome.id, "awaited", outcome.digits or "")
-    output.note(f"The sender has not approved it yet: `safeconduct wallet receive {outcome.id}` goes on.")
+    output.note(f"The sender has not approved it yet: `{common.command()} receive {outcome.id}` goes on.")

@@ -110,17 +110,15 @@ def share(
 
     async def work(wallet: "Wallet") -> "tuple[Shared, Approval | None]":
         shared = await wallet.share(credential, wish, to=to)
-        if shared.level != "approve" or not seconds:
+        if shared.level != "approve" or not seconds or as_json:  # one JSON document has the link, at once
             return shared, None
-        if not as_json:
-            write_shared(shared, file, qr=qr)
-        return shared, await approving.compare(wallet, shared.id, None, seconds=seconds, quiet=as_json)
+        write_shared(shared, file, qr=qr)
+        return shared, await approving.compare(wallet, shared.id, None, seconds=seconds, quiet=False)
 
     shared, approval = common.with_wallet(config, work)
     if as_json:
         _write_file(shared, file)
-        told = {} if approval is None else {"state": approval.state, "digits": approval.digits}
-        common.write_json({**common.as_json(shared), **told})
+        common.write_json(common.as_json(shared))
     elif approval is None:
         write_shared(shared, file, qr=qr)
     else:
@@ -304,9 +302,9 @@ def write_shared(shared: "Shared", file: str | None, *, qr: bool) -> None:
         output.note(f"PIN: {shared.tx_code}")
     output.note(_ADVICE[shared.level])
     until = "" if shared.expires is None else f" It is good until {date(shared.expires)}."
-    output.note(f"Take it back with `safeconduct wallet revoke {shared.id}`.{until}")
+    output.note(f"Take it back with `{common.command()} revoke {shared.id}`.{until}")
     if shared.level == "approve":
-        output.note(f"When they have opened it: `safeconduct wallet approve {shared.id}`.")
+        output.note(f"When they have opened it: `{common.command()} approve {shared.id}`.")
 
 
 _ADVICE = {

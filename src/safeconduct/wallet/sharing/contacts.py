@@ -189,7 +189,15 @@ def _find(connection: Connection, vault: Vault, name: str) -> Contact:
     for contact in rows.every(connection, vault, CONTACT, Contact):
         if contact.name == name:
             return contact
-    return rows.read(vault, rows.find(connection, CONTACT, name, what="contact"), Contact)
+    try:
+        row = rows.find(connection, CONTACT, name, what="contact")
+    except Rejected as error:
+        if error.code != "contact_unknown":
+            raise
+        raise Rejected(
+            "contact_unknown", "No contact has this name or id; `wallet contact list` lists them."
+        ) from None
+    return rows.read(vault, row, Contact)
 
 
 def _remove(connection: Connection, _vault: Vault, contact: str) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from safeconduct.errors import Rejected, SafeconductError
 from safeconduct.wallet.context import Context
-from safeconduct.wallet.sharing import exchanging, receiving, redeeming, register, relays
+from safeconduct.wallet.sharing import exchanging, levels, receiving, redeeming, register, relays
 from safeconduct.wallet.sharing.receiving import Terms
 from safeconduct.wallet.sharing.records import Taken
 from safeconduct.wallet.sharing.relay_line import RelayLine
@@ -27,6 +27,11 @@ async def decline(context: Context, link_or_transfer: str, *, way: Way, terms: T
     """
     if "/" in link_or_transfer:
         taken = await receiving.begin(context, link_or_transfer, terms)
+    elif levels.is_sealed_text(link_or_transfer):
+        known = await levels.known_text(context, link_or_transfer)
+        if known is None:
+            return "forgotten"
+        taken = known
     else:
         taken = await redeeming.find_taken(context, link_or_transfer)
     redeeming.check_free(context, taken)

@@ -53,10 +53,9 @@ async def begin_text(context: Context, text: str, terms: Terms) -> Taken:
     Raises Rejected: sealed_for_another; Malformed: sealed_file_malformed; and as `receiving.take_offer`.
     """
     card, offer = await addressed.open_text(context, text)
-    for before in await context.safe.run(register.list_taken):
-        share = offer.share
-        if share and before.box is None and (before.issuer, before.share_id) == (share.issuer, share.id):
-            return before
+    before = await _opened_before(context, offer)
+    if before is not None:
+        return before
     taken = await receiving.new_taken(context, secret=b"", version=2, level="key", box=None)
     try:
         taken = await receiving.take_offer(context, addressed.bound_to(taken, card.proof_key), offer, terms)
@@ -65,6 +64,20 @@ async def begin_text(context: Context, text: str, terms: Terms) -> Taken:
         raise
     await contacts.count_use(context, card)
     return taken
+
+
+async def known_text(context: Context, text: str) -> Taken | None:
+    """Return the record of a share that came as a text, None if it is new. Raises as `begin_text`."""
+    _, offer = await addressed.open_text(context, text)
+    return await _opened_before(context, offer)
+
+
+async def _opened_before(context: Context, offer: Offer) -> Taken | None:
+    share = offer.share
+    for before in await context.safe.run(register.list_taken):
+        if share and before.box is None and (before.issuer, before.share_id) == (share.issuer, share.id):
+            return before
+    return None
 
 
 async def _approved(context: Context, taken: Taken, terms: Terms) -> tuple[Taken, Offer | None]:

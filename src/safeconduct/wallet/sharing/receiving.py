@@ -105,7 +105,8 @@ async def begin(context: Context, link_text: str, terms: Terms) -> Taken:
     link = parse_link(link_text, allow_http_loopback=context.allow_http_loopback)
     if link.secret is None:
         raise Rejected(
-            "link_secret_missing", "The link has no secret; give what came on the other way as well."
+            "link_secret_missing",
+            "The link has no secret. If that came by another way, put it behind the link, after a #.",
         )
     box = relays.new_box(context, link.relay, mailbox=link.mailbox_id)
     before = await context.safe.run(register.taken_by, box.url, link.secret)
@@ -162,7 +163,7 @@ def _check_relay(context: Context, link: ShareLink, terms: Terms) -> None:
         raise Rejected(
             "relay_unlisted",
             "The link is to a relay that is not in the settings. Whoever made the link could learn where you "
-            "are; add the relay to wallet.relays, or allow it for this link.",
+            "are; add the relay to wallet.relays, or allow it for this link (--relay-ok).",
         )
     _confirm(terms.ask, ShareQuestion(step="relay", host=_host(link.relay)))
 
@@ -239,7 +240,7 @@ async def take_offer(context: Context, taken: Taken, offer: Offer, terms: Terms)
         offer_expires=share.expires if share else None,
         mode=share.mode if share else "share",
     )
-    _confirm(terms.ask, await offer_question(context, taken, step="redeem"))
+    _confirm(terms.ask, await offer_question(context, taken, step="redeem"), then=_left(taken))
     return await exchanging.keep(context, taken)
 
 
@@ -283,9 +284,15 @@ def _check_level(taken: Taken, offer: CredentialOffer) -> None:
         )
 
 
-def _confirm(ask: Ask | None, question: ShareQuestion) -> None:
+def _left(taken: Taken) -> str:
+    if taken.box is None:
+        return ""
+    return f" It is kept for you: `wallet receive {taken.id}`, or `wallet decline {taken.id}` to refuse it."
+
+
+def _confirm(ask: Ask | None, question: ShareQuestion, *, then: str = "") -> None:
     if ask is not None and not ask(question):
-        raise Rejected("declined", "You did not agree, so nothing more was done.")
+        raise Rejected("declined", f"You did not agree, so nothing more was done.{then}")
 
 
 def _host(url: str) -> str:

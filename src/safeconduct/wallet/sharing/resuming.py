@@ -8,7 +8,7 @@ yet (`sending.resume` gives it), an offer that was not redeemed (`redeeming.rece
 from safeconduct import limits
 from safeconduct.errors import SafeconductError
 from safeconduct.wallet.context import Context, Notice
-from safeconduct.wallet.sharing import declining, ending, receiving, redeeming, register
+from safeconduct.wallet.sharing import declining, ending, receiving, redeeming, register, sending
 from safeconduct.wallet.sharing.records import ENDED_AT_ISSUER, Given, Taken
 
 
@@ -35,11 +35,7 @@ async def _sent(context: Context, given: Given) -> None:
         if _is_past(context, given.offer_expires, since=given.since):
             await ending.close(context, given, outcome="expired")
             return
-        context.report(
-            Notice(
-                "share_unfinished", f"Nobody has the link to a share yet ({given.id}); go on, or revoke it."
-            )
-        )
+        context.report(sending.unfinished(given))
 
 
 async def _opened(context: Context, taken: Taken) -> None:
@@ -52,7 +48,9 @@ async def _opened(context: Context, taken: Taken) -> None:
     elif await redeeming.settled(context, taken) is None:
         context.report(
             Notice(
-                "transfer_unfinished", f"A share was opened but not taken ({taken.id}); take or decline it."
+                "transfer_unfinished",
+                f"A share was opened but not taken: `wallet receive {taken.id}` goes on, "
+                f"`wallet decline {taken.id}` refuses it.",
             )
         )
 

@@ -48,6 +48,9 @@ TITLE = "A credential is being shared with you"
 DESCRIPTION = "Open this link with your wallet. Whoever opens it first can answer it."
 """What a relay shows to everybody: the same for all shares, so that it tells nothing of this one."""
 
+DRAFT_LEVELS: frozenset[Level] = frozenset({"link", "pin"})
+"""Levels of which a receiver that knows only the drafts need not know."""
+
 _REQUEST_BYTES = 24
 _NEVER = 1 << 53
 
@@ -87,7 +90,21 @@ async def share(context: Context, credential: str, wish: Wish) -> Shared:
     What is under way then is kept, and goes on with `resume`.
     """
     given = await begin(context, credential, wish)
-    return await resume(context, given)
+    try:
+        return await resume(context, given)
+    except SafeconductError:
+        if await context.safe.run(register.get, given.id) is not None:
+            context.report(unfinished(given))
+        raise
+
+
+def unfinished(given: Given) -> Notice:
+    """What the user is told of a share that stopped on its way."""
+    return Notice(
+        "share_unfinished",
+        f"Nobody has the link to share {given.id} yet: `wallet link {given.id}` goes on (elsewhere with "
+        f"--relay), `wallet revoke {given.id}` takes it back.",
+    )
 
 
 async def resume(context: Context, given: Given) -> Shared:
@@ -162,6 +179,12 @@ async def begin(context: Context, credential: str, wish: Wish) -> Given:
     line = await share_line.open_line(context, credential)
     held, terms = line.credential.held, line.terms
     level = _level(wish, terms.levels)
+    if wish.payloads == "draft" and level not in DRAFT_LEVELS:
+        raise Rejected(
+            "share_level_not_allowed",
+            "The drafts know only links, with or without a PIN: choose such a level, or do not write as they "
+            "do.",
+        )
     if wish.mode not in terms.modes:
         raise Rejected("share_mode_not_allowed", "The issuer does not let this credential be shared so.")
     request_id = _new_request_id(context)
