@@ -13,13 +13,14 @@ import pytest
 from tests.flows.transfer_stage import ISSUER, RELAY, Actor, Sent, Stage, Wish, open_stage, refusal
 
 from safeconduct.demo.secrets_search import Needle, needle, search
-from safeconduct.encoding import b64
+from safeconduct.encoding import b64, json
 from safeconduct.protocols.transfer.content import encode_content
 from safeconduct.protocols.transfer.keys import derive_keys
 from safeconduct.protocols.transfer.link import parse_link
 from safeconduct.protocols.transfer.payload import Payload
 from safeconduct.wallet import store
 from safeconduct.wallet.sharing import channels, relay_line, sending
+from safeconduct.wallet.sharing.approved import Awaited
 from safeconduct.wallet.sharing.records import Given, Shared
 
 UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -35,6 +36,7 @@ class Transfer:
         self.fragment = shared.link.partition("#")[2]
         self.code = next(iter(offer["grants"].values()))["pre-authorized_code"]
         self.tape = tape
+        self.kept: tuple[Needle, ...] = ()  # what a level adds to what stays in a wallet
 
     def sent_to(self, host: str) -> bytes:
         return b"\n".join(sent.everything() for sent in self.tape if sent.url.startswith(host))
@@ -76,17 +78,41 @@ class Transfer:
 
 
 async def transferred(stage: Stage, sender: Actor, receiver: Actor, car: str, wish: Wish) -> Transfer:
-    """Share, look, receive, look again, revoke."""
+    """Share, look, receive, look again, revoke; for level key with a card, for approve with a comparison."""
     before = len(sender.line.tape), len(receiver.line.tape)
-    shared = await sender.wallet.share(car, wish)
+    whom = None
+    kept: tuple[Needle, ...] = ()
+    if wish.level == "key":
+        card, _ = await receiver.wallet.own_card(name="Rae")
+        whom = (await sender.wallet.add_contact(card.text))[0].id
+        kept = tuple(
+            needle(what, b64.decode(json.loads_object(key)["d"]))
+            for what, key in (("receiving key", card.receiving_key), ("proof key", card.proof_key))
+        )
+    shared = await sender.wallet.share(car, wish, to=whom)
     given = await sender.wallet._given(shared.id)
     assert given.offer is not None
     await sender.wallet.shares()
+    if wish.level == "approve":
+        await approved(sender, receiver, shared)
     await receiver.receive(shared.link, shared.tx_code)
     await sender.wallet.shares()
     await sender.wallet.revoke_share(shared.id)
     tape = sender.line.tape[before[0] :] + receiver.line.tape[before[1] :]
-    return Transfer(shared, given.offer, tape)
+    transfer = Transfer(shared, given.offer, tape)
+    transfer.kept = kept
+    return transfer
+
+
+async def approved(sender: Actor, receiver: Actor, shared: Shared) -> None:
+    """The receiver opens the link, both compare the digits, and the sender lets the share go."""
+    for _ in range(2):
+        awaited = await receiver.wallet.receive(shared.link or "", receiver.terms())
+        approval = await sender.wallet.approve(shared.id, confirm=lambda _digits: None)
+    assert isinstance(awaited, Awaited)
+    assert awaited.digits == approval.digits
+    released = await sender.wallet.approve(shared.id, confirm=lambda digits: digits == awaited.digits)
+    assert released.state == "released"
 
 
 def play(folder: Path, *wishes: Wish) -> list[Transfer]:
@@ -108,7 +134,13 @@ def names(found: Iterable[Any]) -> set[str]:
     return {finding.needle for finding in found}
 
 
-WISHES = [Wish(level="link"), Wish(level="pin"), Wish(level="link", payloads="draft")]
+WISHES = [
+    Wish(level="link"),
+    Wish(level="pin"),
+    Wish(level="key"),
+    Wish(level="approve"),
+    Wish(level="link", payloads="draft"),
+]
 
 
 @pytest.mark.parametrize("wish", WISHES)
@@ -119,6 +151,7 @@ def test_a10_the_fragment_and_all_that_follows_from_it_stay_in_the_wallets(
     everything = {str(number): sent.everything() for number, sent in enumerate(transfer.tape)}
     assert len(everything) > 20
     assert search(everything, transfer.secrets) == ()
+    assert search(everything, transfer.kept) == ()
     assert search({"relay": transfer.sent_to(RELAY)}, transfer.unknown_to_relays) == ()
     assert search({"issuer": transfer.sent_to(ISSUER)}, transfer.unknown_to_issuers) == ()
     # That the search works at all: each is where it belongs.
@@ -177,8 +210,11 @@ def test_the_search_finds_an_offer_that_a_careless_wallet_does_not_seal(
     assert names(found) >= {"pre-authorized code", "issuer"}
 
 
-def test_p4_a16_nothing_that_the_relay_gets_links_two_transfers_of_the_same_wallets(tmp_path: Path) -> None:
-    first, second = play(tmp_path, Wish(level="link"), Wish(level="link"))
+@pytest.mark.parametrize("level", ["link", "approve"])
+def test_p4_a16_nothing_that_the_relay_gets_links_two_transfers_of_the_same_wallets(
+    tmp_path: Path, level: Any
+) -> None:
+    first, second = play(tmp_path, Wish(level=level), Wish(level=level))
     of_first, of_second = (set(UUID.findall(each.sent_to(RELAY).lower())) for each in (first, second))
     assert len(of_first) >= 5  # a mailbox, two claims, ids of requests
     assert of_first & of_second == set()
