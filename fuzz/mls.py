@@ -163,7 +163,7 @@ def _changed(data: bytes, whole: bytes) -> bytes:
     """`whole` with some bytes other: set, taken out or put in. What stands round them stays."""
     choices = Choices(data)
     for _ in range(choices.number(4)):
-        place = choices.number(len(whole))
+        place = choices.number(len(whole) + 1)
         inserted = choices.take(choices.number(4))
         whole = whole[:place] + inserted + whole[place + choices.number(4) :]
     return whole
@@ -173,7 +173,8 @@ def _credential(data: bytes) -> bytes:
     choices = Choices(data)
     if choices.number(4) == 0:
         return tls.uint(choices.number(8), 2) + choices.rest()
-    return _changed(choices.rest(), choices.pick(_CREDENTIALS).encode())
+    whole = choices.pick(_CREDENTIALS).encode()
+    return _changed(choices.rest(), whole)
 
 
 def _read_credential(data: bytes) -> None:
@@ -205,7 +206,8 @@ def _sd_jwt(data: bytes) -> str:
     choices = Choices(data)
     if choices.number(3) == 0:
         return text(choices.rest())
-    return text(_changed(choices.rest(), choices.pick(_TEXTS).encode()))
+    whole = choices.pick(_TEXTS).encode()
+    return text(_changed(choices.rest(), whole))
 
 
 def _read_key_package(data: bytes) -> None:

@@ -136,6 +136,8 @@ def test_MLS_CREDENTIAL_BYTES_bounds_a_credential(kind: str) -> None:
         assert parse_credential(sized(size), framing="draft").encode() == sized(size)
     for size in (limits.MLS_CREDENTIAL_BYTES + 1, 1024 * 1024):
         assert code_of(sized(size)) == "mls_credential_too_large"
+    # It is measured before it is read.
+    assert code_of(bytes.fromhex(kind) + bytes(limits.MLS_CREDENTIAL_BYTES + 1)) == "mls_credential_too_large"
 
 
 def test_MLS_CREDENTIAL_BYTES_bounds_all_of_an_sd_jwt() -> None:
