@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 from tests.flows.sharing_stage import CLAIMS, sharing_settings
@@ -16,7 +17,8 @@ from typer.testing import Result
 
 from safeconduct.cli import periods
 from safeconduct.cli.faults import WrongUse
-from safeconduct.cli.wallet import common
+from safeconduct.cli.wallet import common, receiving
+from safeconduct.wallet.sharing.receiving import ShareQuestion
 
 
 def free_port() -> int:
@@ -374,3 +376,21 @@ def test_a_share_that_finds_no_relay_says_how_it_goes_on(run: Run, car: str) -> 
     assert "relay_unavailable: " in failed.stderr
     [standing] = ok(run("wallet", "shares", "--json"))["shares"]
     assert f"`wallet link {standing['id']}` goes on" in failed.stderr
+
+
+def test_a30_no_word_of_a_stranger_begins_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    forged = "car\nIssuer:       https://bank.example"
+    question = ShareQuestion(
+        step="redeem",
+        host="evil.example",
+        issuer="https://evil.example",
+        configurations=(forged,),
+        description=forged,
+    )
+    receiving._describe(question)
+    receiving._describe(msgspec.structs.replace(question, step="claim", title=forged))
+    receiving._showing(lambda: None, quiet=False)("123456", forged)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("Issuer:")] == [
+        "Issuer:       https://evil.example   (new to this wallet)"
+    ]

@@ -195,13 +195,14 @@ def _asking(*, yes: bool) -> "Callable[[Question], bool] | None":
 
 def _confirm(question: "Question") -> bool:
     from safeconduct.cli import output
+    from safeconduct.cli.faults import printable
 
     if question.step == "fetch":
         output.note(f"The offer is to be fetched from {question.host}; anybody can make such an address.")
     else:
-        output.note(f"Issuer:       {question.issuer}")
+        output.note(f"Issuer:       {printable(question.issuer)}")
         for configuration in question.configurations:
-            output.note(f"Credential:   {configuration}")
+            output.note(f"Credential:   {printable(configuration)}")
         output.note(
             f"The wallet would ask {question.host}{', and you would log in there' if question.login else ''}."
         )

@@ -180,7 +180,9 @@ _SIGNED = "Ask the sender to sign it for you?"
 
 
 def _describe(question: "ShareQuestion") -> None:
+    """Show what is asked about. The words are of who made the link: none may begin a line (A30)."""
     from safeconduct.cli import output
+    from safeconduct.cli.faults import printable
     from safeconduct.cli.management import date
 
     if question.step == "relay":
@@ -189,14 +191,16 @@ def _describe(question: "ShareQuestion") -> None:
         )
         output.note("could learn from it where you are.")
     elif question.step == "claim":
-        output.note(f"At {question.host}: {question.title} {question.description}")
+        output.note(f"At {question.host}: {printable(f'{question.title} {question.description}')}")
         if question.legacy:
             output.note("It is written as the drafts say: the relay could repeat or return messages.")
     else:
-        output.note(f"Issuer:       {question.issuer}{'' if question.known else '   (new to this wallet)'}")
-        output.note(f"Credential:   {' or '.join(question.configurations)}")
+        output.note(
+            f"Issuer:       {printable(question.issuer)}{'' if question.known else '   (new to this wallet)'}"
+        )
+        output.note(f"Credential:   {printable(' or '.join(question.configurations))}")
         if question.description:
-            output.note(f"What it is:   {question.description}")
+            output.note(f"What it is:   {printable(question.description)}")
         if question.expires is not None:
             output.note(f"Good until:   {date(question.expires)}")
         if question.mode == "move":
@@ -218,12 +222,15 @@ def _pin(stop: Callable[[], None], source: str) -> "Callable[[ShareQuestion], st
 
 def _showing(stop: Callable[[], None], *, quiet: bool) -> Callable[[str, str], None]:
     from safeconduct.cli import output
+    from safeconduct.cli.faults import printable
 
     def show(digits: str, issuer: str) -> None:
         stop()
         if not quiet:
             output.note(f"Digits: {common.digits_text(digits)}")
-            output.note(f"Read them out to the sender, by voice. It is about a credential of {issuer}.")
+            output.note(
+                f"Read them out to the sender, by voice. It is about a credential of {printable(issuer)}."
+            )
 
     return show
 
