@@ -417,7 +417,7 @@ def test_what_waits_for_a_person_is_told_until_its_time_is_over(tmp_path: Path) 
                 await actor.wallet.resume_transfers()
             assert await receiver.wallet.opened() == ()
             assert (sender.codes().count("share_unfinished"), receiver.codes()[1:]) == (
-                1,
+                2,
                 ["transfer_unfinished"],
             )
 
