@@ -10,6 +10,7 @@ from tests.flows.transfer_stage import ISSUER, RELAY, Actor, Sent, Stage, Wish, 
 from safeconduct.encoding import json
 from safeconduct.net.fetch import Response
 from safeconduct.protocols.transfer.content import Content
+from safeconduct.wallet.records import Held
 from safeconduct.wallet.sharing import sending
 from safeconduct.wallet.sharing.receiving import ShareQuestion
 from safeconduct.wallet.sharing.records import Given
@@ -215,6 +216,27 @@ def test_a30_a_rogue_issuer_is_shown_as_one_that_nobody_knows(tmp_path: Path) ->
         assert await refusal(receiver.receive(left.link, ask=ask, pin=never)) == "declined"
         assert (asked[-1].step, asked[-1].issuer, asked[-1].known) == ("redeem", ELSEWHERE, False)
         assert {sent.url.startswith(RELAY) for sent in receiver.line.tape} == {True}
+
+    play(tmp_path, scene)
+
+
+def test_a30_without_anybody_to_ask_another_issuer_than_the_one_named_gets_nothing(tmp_path: Path) -> None:
+    async def scene(_stage: Stage, sender: Actor, receiver: Actor, car: str) -> None:
+        context = sender.wallet._context
+        given = await sending.ask_issuer(context, await sending.begin(context, car, Wish()))
+        rogue = offered(offer={"credential_issuer": ELSEWHERE}, share={"issuer": ELSEWHERE})
+        left = await sending.leave(context, given, rogue(given))
+        code = await refusal(receiver.receive(left.link, tx_code="123456", issuer=ISSUER))
+        assert code == "issuer_unexpected"
+        assert {sent.url.startswith(RELAY) for sent in receiver.line.tape} == {True}
+
+    play(tmp_path, scene)
+
+
+def test_the_issuer_that_was_named_is_taken(tmp_path: Path) -> None:
+    async def scene(_stage: Stage, sender: Actor, receiver: Actor, car: str) -> None:
+        shared = await sender.wallet.share(car, LINK)
+        assert isinstance(await receiver.receive(shared.link, issuer=ISSUER), Held)
 
     play(tmp_path, scene)
 

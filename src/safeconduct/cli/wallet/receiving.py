@@ -44,6 +44,10 @@ def receive(
         str | None,
         typer.Option("--configuration", metavar="ID", help="Which credential, if the share has several."),
     ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option("--issuer", metavar="URL", help="Take it only if it is of this issuer; for scripts."),
+    ] = None,
     wait: WaitForParty = None,
     allow_unencrypted: AllowUnencrypted = False,
     yes: Yes = False,
@@ -78,6 +82,7 @@ def receive(
                 unencrypted=allow_unencrypted,
                 key=key,
                 configuration=configuration,
+                issuer=issuer,
                 wait=wait or 0,
                 wait_sender=waits,
                 show=_showing(stop, quiet=as_json),

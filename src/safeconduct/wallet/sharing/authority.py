@@ -32,7 +32,7 @@ async def answer(context: Context, transfer: str, *, confirm: Confirm, wait: int
 async def receive(context: Context, taken: Taken, terms: Terms) -> Held | Awaited:
     """Take what a sender passes on, or go on with that; the same call goes on while the sender has to act.
 
-    Raises as `receiving.claim` and `delegated.receive`.
+    Raises as `receiving.claim`, `receiving.check_issuer` and `delegated.receive`.
     """
     content = None
     if not delegated.is_begun(taken):
@@ -41,6 +41,7 @@ async def receive(context: Context, taken: Taken, terms: Terms) -> Held | Awaite
     known = frozenset(one.identifier for one in issuers if one.seen is not None or one.pinned)
 
     def agrees(about: Announced) -> bool:
+        receiving.check_issuer(about.issuer, terms)
         return terms.ask is None or terms.ask(_question(about, "redeem", known))
 
     def pin(about: Announced) -> str | None:

@@ -72,9 +72,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     if it is here already. pin: asks the user for it, once issuer and content were shown; None gives up.
     via: base URL of the wallet server. unencrypted: whether an issuer without encryption will do.
     key: a holder key, the URI of one in a token or a private JWK as text. configuration: which credential,
-    where the offer holds several. wait: seconds to wait for an issuer that takes time. show: shows the digits
-    to compare, with the issuer that the sender names. wait_sender: seconds to wait for each step of a sender
-    who has to approve.
+    where the offer holds several. issuer: the only one that will do, for who is not asked. wait: seconds to
+    wait for an issuer that takes time. show: shows the digits to compare, with the issuer that the sender
+    names. wait_sender: seconds to wait for each step of a sender who has to approve.
     """
 
     ask: Ask | None = None
@@ -85,6 +85,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     unencrypted: Unencrypted = "refused"
     key: str | None = None
     configuration: str | None = None
+    issuer: str | None = None
     wait: int = 0
     show: Callable[[str, str], None] = _unseen
     wait_sender: int = 0
@@ -217,8 +218,8 @@ async def take_offer(context: Context, taken: Taken, offer: Offer, terms: Terms)
     """Check an offer against what its sender says of the share, show it, and keep it.
 
     taken: as `claim` returned it, or what a later message came with.
-    Raises Rejected: share_missing, share_issuer_mismatch, share_expired, share_level_mismatch, declined;
-    Unsupported: grant_unsupported; and what `parse_offer` raises.
+    Raises Rejected: share_missing, share_issuer_mismatch, share_expired, share_level_mismatch,
+    issuer_unexpected, declined; Unsupported: grant_unsupported; and what `parse_offer` raises.
     """
     parsed = read_terms(context, offer.credential_offer)
     share = offer.share
@@ -231,6 +232,7 @@ async def take_offer(context: Context, taken: Taken, offer: Offer, terms: Terms)
     if share is not None and share.expires is not None and share.expires <= context.clock():
         raise Rejected("share_expired", "The share has expired; ask its sender for a new one.")
     _check_level(taken, parsed)
+    check_issuer(parsed.credential_issuer, terms)
     taken = msgspec.structs.replace(
         taken,
         stage="offered",
@@ -242,6 +244,15 @@ async def take_offer(context: Context, taken: Taken, offer: Offer, terms: Terms)
     )
     _confirm(terms.ask, await offer_question(context, taken, step="redeem"), then=_left(taken))
     return await exchanging.keep(context, taken)
+
+
+def check_issuer(issuer: str, terms: Terms) -> None:
+    """Hold an issuer against the one that the user expects, if any. Raises Rejected: issuer_unexpected."""
+    if terms.issuer is not None and issuer != terms.issuer:
+        raise Rejected(
+            "issuer_unexpected",
+            "The share is of another issuer than you named, which was not asked for anything; decline the share.",
+        )
 
 
 def read_terms(context: Context, offer: dict[str, object]) -> CredentialOffer:
