@@ -251,7 +251,7 @@ def check_issuer(issuer: str, terms: Terms) -> None:
     if terms.issuer is not None and issuer != terms.issuer:
         raise Rejected(
             "issuer_unexpected",
-            "The share is of another issuer than you named, which was not asked for anything; decline the share.",
+            "The share is of another issuer than you named, which heard nothing of it; decline the share.",
         )
 
 
