@@ -131,7 +131,8 @@ def test_wrong_use_is_told(run: Run, place: Path, arguments: tuple[str, ...]) ->
 def test_nothing_to_come_is_nothing_to_fetch(run: Run) -> None:
     assert json.loads(run("wallet", "fetch", "--json").stdout) == {"credentials": []}
     assert json.loads(run("wallet", "resume", "--json").stdout) == {"credentials": []}
-    assert json.loads(run("wallet", "list", "--json").stdout) == {"credentials": [], "waiting": []}
+    nothing = {"credentials": [], "waiting": [], "opened": []}
+    assert json.loads(run("wallet", "list", "--json").stdout) == nothing
     for command in (("fetch", "ab"), ("renew", "ab"), ("delete", "ab")):
         done = run("wallet", *command)
         assert (done.exit_code, done.stderr.partition(":")[0]) == (1, "credential_unknown")
