@@ -5,6 +5,7 @@ get a moment to finish, and what still runs then is cancelled, so that nobody ca
 """
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -25,6 +26,7 @@ GRACE_SECONDS = 5.0
 
 _HEAD_SECONDS = 5
 _POLL_SECONDS = 0.005
+_LINGER_SECONDS = 0.1
 
 
 class CannotListen(OSError):
@@ -82,6 +84,16 @@ async def until_signalled(
         if not waiting.done():
             waiting.cancel()
             raise RuntimeError("A listener stopped by itself.")
+    await _linger()
+
+
+async def _linger() -> None:
+    """Let granian's threads drop what they have of Python, as they do a moment after a server has ended.
+
+    They abort the process where the interpreter is gone by then.
+    """
+    gc.collect()
+    await asyncio.sleep(_LINGER_SECONDS)
 
 
 def check_tls(listeners: Sequence[Listener]) -> None:
