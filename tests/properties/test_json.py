@@ -126,3 +126,18 @@ def test_the_bound_on_depth_is_exact_on_both_ways(
     data = start * depth + b"0" + end * depth
     assert not _differs(data, bound)
     assert _outcome(data, bound)[0] == ("json_too_deep" if depth > bound else "")
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(st.text(), st.text()) | st.lists(st.text()))
+@example({"\x7f\u2028\u0085": '"\\/\x1f\ud7ff\U0010ffff'})
+def test_text_alone_is_written_as_any_other_value(value: Any) -> None:
+    """It is written in a shorter way, which must give the same bytes."""
+    assert json.dumps(value) == _written(value)
+    assert json.dumps(value) == json.dumps({"": value})[4:-1]
+
+
+@pytest.mark.parametrize("value", [{"a": "\ud800"}, {"\ud800": "a"}, ["\udfff"]])
+def test_half_a_character_is_refused_alone_as_well(value: Any) -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        json.dumps(value)

@@ -100,11 +100,18 @@ def dumps(value: Any, *, sort_keys: bool = False) -> bytes:
 
     Raises ValueError for NaN, infinities and lone surrogates, TypeError for keys and values of other types.
     """
-    if type(value) is list and _ONLY_TEXT.issuperset(map(type, value)):
+    if _is_plain_text(value) and not sort_keys:
         return _TEXT_ENCODER.encode(value)  # the same bytes, sooner
     _require_text_keys(value)
     encoder = _SORTING_ENCODER if sort_keys else _ENCODER
     return encoder.encode(value).encode("utf-8")
+
+
+def _is_plain_text(value: Any) -> bool:
+    """Whether it is a list of text, or an object whose names and members are text."""
+    if type(value) is dict:
+        return _ONLY_TEXT.issuperset(map(type, value)) and _ONLY_TEXT.issuperset(map(type, value.values()))
+    return type(value) is list and _ONLY_TEXT.issuperset(map(type, value))
 
 
 _READER = msgspec.json.Decoder()

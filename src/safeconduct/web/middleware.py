@@ -62,7 +62,7 @@ class Guard:
             scope["state"]["code"] = fault.code
             if started or not fault.expected:
                 self._telemetry.log.failure(
-                    error, code=fault.code, route=route(scope), request_id=scope["state"]["request_id"]
+                    error, code=fault.code, route=route(scope), request_id=_request_id(scope)
                 )
             if started:
                 raise  # half an answer is out: only breaking the connection tells the client
@@ -82,7 +82,7 @@ class Observer:
             return
         begun = time.perf_counter()
         status = bytes_in = bytes_out = 0
-        scope["state"] = {**scope.get("state", {}), "request_id": secrets.token_hex(8), "code": ""}
+        scope["state"] = {**scope.get("state", {}), "request_id": "", "code": ""}
 
         async def counted_receive() -> Message:
             nonlocal bytes_in
@@ -109,7 +109,7 @@ class Observer:
             return
         self._telemetry.log.info(
             "request_answered",
-            request_id=scope["state"]["request_id"],
+            request_id=_request_id(scope),
             route=taken,
             method=method,
             status=status,
@@ -123,6 +123,13 @@ class Observer:
 def route(scope: Scope) -> str:
     """The template of the route that took the request, such as `/offers/{id}`, or "unmatched"."""
     return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _request_id(scope: Scope) -> str:
+    """What the log lines of a request have in common, made for the first of them."""
+    found: str = scope["state"]["request_id"] or secrets.token_hex(8)
+    scope["state"]["request_id"] = found
+    return found
 
 
 _SAFE_FIELDS = [(name.lower().encode(), value.encode()) for name, value in SAFE_HEADERS.items()]

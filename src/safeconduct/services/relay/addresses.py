@@ -25,6 +25,8 @@ Random = Callable[[int], bytes]
 KEY_SECONDS = 3600.0
 """How long addresses are hashed with one key."""
 
+_CALLER = "safeconduct.relay.caller"
+
 FAILURES = frozenset({401, 404})
 """Statuses that a guess at a mailbox, a claim, a proof or a creation token gets."""
 
@@ -68,7 +70,7 @@ class Gate:
         async def guarded(request: Request) -> Response:
             if not may_navigate:
                 refuse_navigation(request)
-            caller = self._addresses.digest(request)
+            caller = request.scope[_CALLER] = self._addresses.digest(request)
             self._failures.check(caller)
             try:
                 return await endpoint(request)
@@ -86,7 +88,7 @@ class Gate:
         "creation_token_missing", RateLimited "rate_limited".
         """
         check_token(attestation, self._settings.creation_tokens)
-        self._creations.take(self._addresses.digest(request))
+        self._creations.take(request.scope.get(_CALLER) or self._addresses.digest(request))
 
 
 class Addresses:
