@@ -233,6 +233,19 @@ def test_a30_without_anybody_to_ask_another_issuer_than_the_one_named_gets_nothi
     play(tmp_path, scene)
 
 
+def test_a30_the_issuer_is_held_against_the_one_named_whenever_it_is_asked(tmp_path: Path) -> None:
+    async def scene(_stage: Stage, sender: Actor, receiver: Actor, car: str) -> None:
+        shared = await sender.wallet.share(car, Wish())
+        wrong = "000000" if shared.tx_code != "000000" else "111111"
+        assert await refusal(receiver.receive(shared.link, tx_code=wrong)) == "pin_refused"
+        asked = len(to_issuer(receiver))
+        again = receiver.receive(shared.link, tx_code=shared.tx_code, issuer=ELSEWHERE)
+        assert await refusal(again) == "issuer_unexpected"
+        assert len(to_issuer(receiver)) == asked
+
+    play(tmp_path, scene)
+
+
 def test_the_issuer_that_was_named_is_taken(tmp_path: Path) -> None:
     async def scene(_stage: Stage, sender: Actor, receiver: Actor, car: str) -> None:
         shared = await sender.wallet.share(car, LINK)

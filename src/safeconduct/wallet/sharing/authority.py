@@ -35,6 +35,8 @@ async def receive(context: Context, taken: Taken, terms: Terms) -> Held | Awaite
     Raises as `receiving.claim`, `receiving.check_issuer` and `delegated.receive`.
     """
     content = None
+    if taken.issuer is not None:
+        receiving.check_issuer(taken.issuer, terms)
     if not delegated.is_begun(taken):
         taken, content = await receiving.claim(context, taken)
     issuers = await context.safe.run(store.list_issuers)

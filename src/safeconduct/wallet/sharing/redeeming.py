@@ -74,8 +74,8 @@ async def redeem(context: Context, taken: Taken, terms: Terms) -> Held | Waiting
     3. The credential is requested for a fresh key, or that of the terms, and checked; the issuer is told.
     4. The mailbox goes, and with it the record.
 
-    Raises Rejected: pin_refused (wrong; how many tries are left is said), pin_locked (one wrong too many),
-    tx_code_needed, tx_code_form, tx_code_unwanted; and as `accept.follow`.
+    Raises Rejected: issuer_unexpected, pin_refused (wrong; how many tries are left is said), pin_locked (one
+    wrong too many), tx_code_needed, tx_code_form, tx_code_unwanted; and as `accept.follow`.
     """
     if taken.offer is None:
         raise Rejected("transfer_over", "The transfer has no offer that could be redeemed.")
@@ -83,6 +83,7 @@ async def redeem(context: Context, taken: Taken, terms: Terms) -> Held | Waiting
     grant = offer.pre_authorized
     if grant is None:
         raise Rejected("transfer_over", "The transfer has no offer that could be redeemed.")
+    receiving.check_issuer(offer.credential_issuer, terms)  # the offer may lie here since an earlier call
     code = await _pin(context, taken, grant.tx_code, terms)
     taken = await _taken_up(context, taken)
     invitation = Invitation(
