@@ -168,12 +168,6 @@ def reader(mailbox: Mailbox, claim: bytes) -> Party | None:
     return found
 
 
-def claimed(mailbox: Mailbox, claim: bytes) -> Mailbox:
-    """Returns the mailbox with its receiver bound. claim: the receiver's digest. Raises TransitionRefused."""
-    state = advance(mailbox.state, "claim")
-    return replace(mailbox, state=state, receiver_claim=claim, sequence=mailbox.sequence + 1)
-
-
 class Write(msgspec.Struct, frozen=True, kw_only=True):
     """What a party wants to write. request: digest. if_sequence: the one that the writer has seen last."""
 

@@ -105,14 +105,12 @@ class RelayLine:
             return None
         return read_mail(response.body)
 
-    async def update(self, payload: Payload, *, request_id: str, if_sequence: int | None = None) -> int:
+    async def update(self, payload: Payload, *, request_id: str) -> int:
         """Put a message in the place of the one that lies there; return the new sequence, 0 without one.
 
-        Raises Rejected: sequence_conflict if the mailbox has gone on since `if_sequence`; and as `read`.
+        Raises as `read`.
         """
         headers = {_REQUEST_ID: request_id, "Content-Type": _JSON}
-        if if_sequence is not None:
-            headers["Mailbox-If-Sequence"] = str(if_sequence)
         body = wire.encode({"payload": {"type": payload.type, "data": payload.data}})
         response = await self._send("PUT", self._box.url, headers, body)
         return wire.read_json(response.body, _Updated, what="The relay's answer").sequence
